@@ -1,0 +1,1 @@
+//! The control plane's driver: Raft group, heartbeats, watch streams.

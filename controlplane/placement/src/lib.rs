@@ -1,0 +1,1 @@
+//! Where replicas should live: pure planning over a view of the cluster.

@@ -1,0 +1,1 @@
+//! The replicated state of the control plane, as a pure state machine.

@@ -1,0 +1,331 @@
+//! Containers and documents: put, get, exists, delete, list.
+
+use crate::error::CoordinatorError;
+use crate::limits::{FAN_OUT_MAX, PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
+use crate::retry::ask_leader;
+use crate::router::Router;
+use crate::transport::{ControlPlane, Read, Served, ShardPage, ShardTransport, Stored};
+use futures::{StreamExt, TryStreamExt};
+use phoenixmldb_shard::{Change, Outcome, Precondition, Refusal, SessionStamp, ShardCommand, WriteOp, Written};
+use phoenixmldb_store::EncodedDocument;
+use phoenixmldb_types::limits::DOCUMENT_BYTES_MAX;
+use phoenixmldb_types::shard_map::Shard;
+use phoenixmldb_types::{ContainerName, DocumentName, MapContainer, ShardId, Timestamp};
+use phoenixmldb_xdm::ParseOptions;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Serves documents on one node.
+#[derive(Clone)]
+pub struct Coordinator {
+    router: Arc<Router>,
+    transport: Arc<dyn ShardTransport>,
+    control: Arc<dyn ControlPlane>,
+}
+
+/// How strong a read has to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ReadConsistency {
+    /// Strong while the shard has a quorum within reach, otherwise stale, and says so.
+    #[default]
+    Auto,
+    /// Strong or refused.
+    Strong,
+    /// Whatever a replica nearby has.
+    Stale,
+}
+
+/// A document to store.
+#[derive(Clone, Debug)]
+pub struct PutRequest<'a> {
+    /// Name of the container.
+    pub container: &'a str,
+    /// Name of the document.
+    pub name: &'a str,
+    /// Its text.
+    pub content: &'a [u8],
+    /// Whether it may replace one.
+    pub overwrite: bool,
+    /// The version it has to replace; 0 for none.
+    pub if_version: Option<u64>,
+    /// Makes the write repeatable.
+    pub stamp: Option<SessionStamp>,
+}
+
+/// A document as its reader sees it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DocumentInfo {
+    /// Its container.
+    pub container: ContainerName,
+    /// The stored facts.
+    pub stored: Stored,
+    /// Its shard.
+    pub shard: ShardId,
+}
+
+/// A document and how it was read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReadAnswer {
+    /// The document, unless there is none; the content unless only facts were asked.
+    pub document: Option<(DocumentInfo, Option<EncodedDocument>)>,
+    /// How it was read.
+    pub served: Served,
+}
+
+/// A page of documents.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// In name order.
+    pub documents: Vec<DocumentInfo>,
+    /// Name to go on after; `None` on the last page.
+    pub next_after: Option<String>,
+    /// How the shard that answered last was read; all at one timestamp.
+    pub served: Served,
+}
+
+impl Coordinator {
+    /// A coordinator over the node's view of the cluster.
+    #[must_use]
+    pub fn new(router: Arc<Router>, transport: Arc<dyn ShardTransport>, control: Arc<dyn ControlPlane>) -> Self {
+        Self { router, transport, control }
+    }
+
+    /// What it routes by.
+    #[must_use]
+    pub fn router(&self) -> &Arc<Router> {
+        &self.router
+    }
+
+    /// Creates a container.
+    pub async fn create_container(
+        &self,
+        name: &str,
+        strip_whitespace: bool,
+        if_not_exists: bool,
+    ) -> Result<(MapContainer, bool), CoordinatorError> {
+        self.control.create_container(&ContainerName::parse(name)?, strip_whitespace, if_not_exists).await
+    }
+
+    /// Drops a container and its documents.
+    pub async fn delete_container(&self, name: &str, if_exists: bool) -> Result<bool, CoordinatorError> {
+        self.control.delete_container(&ContainerName::parse(name)?, if_exists).await
+    }
+
+    /// Stores a document. Parses and encodes it first, so that what is not well-formed never reaches a shard.
+    ///
+    /// The second value says that the write had happened in an earlier attempt.
+    pub async fn put_document(
+        &self,
+        request: PutRequest<'_>,
+        limit: Duration,
+    ) -> Result<(DocumentInfo, bool), CoordinatorError> {
+        let deadline = Instant::now() + limit;
+        let (container, name) = (ContainerName::parse(request.container)?, DocumentName::parse(request.name)?);
+        let known = self.router.container(&container)?;
+        if request.content.len() > DOCUMENT_BYTES_MAX {
+            return Err(CoordinatorError::TooLarge { bytes: request.content.len(), max: DOCUMENT_BYTES_MAX });
+        }
+        let options = ParseOptions { strip_whitespace: known.strip_whitespace, ..ParseOptions::default() };
+        let document = EncodedDocument::from_xml(request.content, &options).map_err(|error| {
+            let (container, document) = (container.to_string(), name.to_string());
+            CoordinatorError::Malformed { container, document, error }
+        })?;
+        let precondition = match (request.if_version, request.overwrite) {
+            (Some(version), _) => Precondition::Version(Timestamp(version)),
+            (None, true) => Precondition::Any,
+            (None, false) => Precondition::Absent,
+        };
+        let (bytes, nodes, content_hash) = (document.text_bytes, document.nodes, document.content_hash);
+        let op = WriteOp { name: name.clone(), precondition, change: Change::Put(document) };
+        let (shard, commit_ts, written) = self.write(&container, &known, op, request.stamp, deadline).await?;
+        let stored = Stored { name, version: commit_ts, created: written.created_ts, bytes, nodes, content_hash };
+        Ok((DocumentInfo { container, stored, shard: shard.id }, false))
+    }
+
+    /// Deletes a document; says whether there was one, and the version of the deletion.
+    pub async fn delete_document(
+        &self,
+        container: &str,
+        name: &str,
+        if_version: Option<u64>,
+        if_exists: bool,
+        stamp: Option<SessionStamp>,
+        limit: Duration,
+    ) -> Result<(bool, Timestamp), CoordinatorError> {
+        let deadline = Instant::now() + limit;
+        let (container, name) = (ContainerName::parse(container)?, DocumentName::parse(name)?);
+        let known = self.router.container(&container)?;
+        let precondition = match (if_version, if_exists) {
+            (Some(version), _) => Precondition::Version(Timestamp(version)),
+            (None, true) => Precondition::Any,
+            (None, false) => Precondition::Present,
+        };
+        let op = WriteOp { name, precondition, change: Change::Delete };
+        let (_, commit_ts, written) = self.write(&container, &known, op, stamp, deadline).await?;
+        Ok((written.existed, commit_ts))
+    }
+
+    async fn write(
+        &self,
+        container: &ContainerName,
+        known: &MapContainer,
+        op: WriteOp,
+        stamp: Option<SessionStamp>,
+        deadline: Instant,
+    ) -> Result<(Shard, Timestamp, Written), CoordinatorError> {
+        let (name, precondition) = (op.name.clone(), op.precondition);
+        let mut command = ShardCommand::Write {
+            epoch: Default::default(),
+            container: known.id,
+            commit_ts: Timestamp::ZERO,
+            session: stamp,
+            ops: vec![op],
+        };
+        loop {
+            let shard = self.router.locate(container, &name)?;
+            if let ShardCommand::Write { epoch, .. } = &mut command {
+                *epoch = shard.epoch;
+            }
+            let (transport, command) = (&self.transport, &command);
+            let outcome = ask_leader(&self.router, shard.id, deadline, stamp.is_some(), |node, left| async move {
+                transport.write(&node, shard.id, command, left).await
+            })
+            .await?;
+            let (container, document) = (container.to_string(), name.to_string());
+            return Err(match outcome {
+                Outcome::Written { commit_ts, changes } => {
+                    let written = changes.into_iter().next();
+                    let written = written.ok_or(CoordinatorError::Internal {
+                        what: "writing",
+                        reason: "the shard answered without a change".to_owned(),
+                    })?;
+                    return Ok((shard, commit_ts, written));
+                }
+                Outcome::Refused(Refusal::Epoch(epoch)) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if self.router.wait_epoch(epoch, left).await {
+                        continue;
+                    }
+                    CoordinatorError::WrongEpoch { shard: shard.id, epoch }
+                }
+                Outcome::Refused(Refusal::Exists(_)) => CoordinatorError::DocumentExists { container, document },
+                Outcome::Refused(Refusal::NotFound(_)) => CoordinatorError::DocumentNotFound { container, document },
+                Outcome::Refused(Refusal::Version(_, actual)) => {
+                    let expected = match precondition {
+                        Precondition::Version(expected) => expected.0,
+                        Precondition::Any | Precondition::Absent | Precondition::Present => 0,
+                    };
+                    CoordinatorError::VersionConflict { container, document, actual: actual.0, expected }
+                }
+                Outcome::Refused(Refusal::ContainerDropped(_)) => {
+                    CoordinatorError::ContainerNotFound { name: container }
+                }
+                Outcome::Refused(Refusal::Forgotten) => CoordinatorError::OutcomeForgotten,
+                Outcome::Refused(Refusal::Superseded(_)) | Outcome::Done => CoordinatorError::Internal {
+                    what: "writing",
+                    reason: "the leader handed out an answer that is its own to repeat".to_owned(),
+                },
+            });
+        }
+    }
+
+    /// Reads the newest version of a document, with or without its content.
+    pub async fn get_document(
+        &self,
+        container: &str,
+        name: &str,
+        consistency: ReadConsistency,
+        with_content: bool,
+        limit: Duration,
+    ) -> Result<ReadAnswer, CoordinatorError> {
+        let deadline = Instant::now() + limit;
+        let (container, name) = (ContainerName::parse(container)?, DocumentName::parse(name)?);
+        let known = self.router.container(&container)?;
+        let shard = self.router.locate(&container, &name)?;
+        let (transport, name) = (&self.transport, &name);
+        let strong = if consistency == ReadConsistency::Stale {
+            None
+        } else {
+            let asked = ask_leader(&self.router, shard.id, deadline, true, |node, left| async move {
+                transport.get(&node, shard.id, known.id, name, Read::Newest, with_content, left).await
+            })
+            .await;
+            match asked {
+                Err(CoordinatorError::NoQuorum { .. } | CoordinatorError::ShardUnavailable { .. })
+                    if consistency == ReadConsistency::Auto =>
+                {
+                    None
+                }
+                other => Some(other?),
+            }
+        };
+        let (found, served) = match strong {
+            Some(answer) => answer,
+            None => {
+                ask_leader(&self.router, shard.id, deadline, true, |node, left| async move {
+                    transport.get(&node, shard.id, known.id, name, Read::Stale, with_content, left).await
+                })
+                .await?
+            }
+        };
+        let document = found.map(|(stored, content)| (DocumentInfo { container, stored, shard: shard.id }, content));
+        Ok(ReadAnswer { document, served })
+    }
+
+    /// One page of documents in name order over all shards, at one timestamp.
+    pub async fn list_documents(
+        &self,
+        container: &str,
+        prefix: &str,
+        after: Option<&str>,
+        count: u32,
+        limit: Duration,
+    ) -> Result<Listed, CoordinatorError> {
+        let deadline = Instant::now() + limit;
+        let container = ContainerName::parse(container)?;
+        if count > PAGE_ENTRIES_MAX {
+            let rule = format!("{count} is more than {PAGE_ENTRIES_MAX}");
+            return Err(CoordinatorError::Field { field: "page_size", rule });
+        }
+        let count = if count == 0 { PAGE_ENTRIES_DEFAULT } else { count };
+        let known = self.router.container(&container)?;
+        let map = self.router.map()?;
+        let read_ts =
+            self.transport.timestamp(limit).await.map_err(|reason| CoordinatorError::ClockUnavailable { reason })?;
+        let transport = &self.transport;
+        let pages: Vec<(ShardId, ShardPage)> = futures::stream::iter(map.shards.shards.iter().map(|shard| shard.id))
+            .map(|shard| async move {
+                let page = ask_leader(&self.router, shard, deadline, true, |node, left| async move {
+                    transport.list(&node, shard, known.id, prefix, after, count, Read::At(read_ts), left).await
+                })
+                .await?;
+                Ok::<_, CoordinatorError>((shard, page))
+            })
+            .buffer_unordered(FAN_OUT_MAX)
+            .try_collect()
+            .await?;
+        let mut served = Served { read_ts, ..Served::default() };
+        // Beyond the last name of a page that was cut, other shards may have names that come first.
+        let mut complete_to: Option<DocumentName> = None;
+        let mut documents: Vec<DocumentInfo> = Vec::new();
+        for (shard, page) in pages {
+            if page.more
+                && let Some(last) = page.documents.last()
+                && complete_to.as_ref().is_none_or(|known| last.name < *known)
+            {
+                complete_to = Some(last.name.clone());
+            }
+            served = page.served;
+            let info = |stored| DocumentInfo { container: container.clone(), stored, shard };
+            documents.extend(page.documents.into_iter().map(info));
+        }
+        documents.sort_by(|a, b| a.stored.name.cmp(&b.stored.name));
+        let all = documents.len();
+        documents.retain(|document| complete_to.as_ref().is_none_or(|to| document.stored.name <= *to));
+        documents.truncate(count as usize);
+        let more = complete_to.is_some() || documents.len() < all;
+        let next_after = if more { documents.last().map(|document| document.stored.name.to_string()) } else { None };
+        Ok(Listed { documents, next_after, served })
+    }
+}

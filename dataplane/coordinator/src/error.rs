@@ -1,0 +1,186 @@
+//! Why a request failed, as its caller will hear it.
+
+use phoenixmldb_types::{Code, Epoch, NameError, ShardId};
+use phoenixmldb_xdm::ParseError;
+use std::time::Duration;
+
+/// Why a request failed. Each variant has one public code.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum CoordinatorError {
+    /// A name breaks its rule.
+    #[error("{0}")]
+    Name(#[from] NameError),
+    /// Another field breaks a rule.
+    #[error("{field}: {rule}")]
+    Field {
+        /// Which one.
+        field: &'static str,
+        /// The rule, with what was given.
+        rule: String,
+    },
+    /// The document is not well-formed.
+    #[error("{container}/{document} is not well-formed XML: {error}")]
+    Malformed {
+        /// Where it was to go.
+        container: String,
+        /// Its name.
+        document: String,
+        /// What is wrong and where.
+        error: ParseError,
+    },
+    /// A document is larger than the bound.
+    #[error("the document has {bytes} bytes; {max} is the bound")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The bound.
+        max: usize,
+    },
+    /// No container has this name.
+    #[error("container {name:?} does not exist")]
+    ContainerNotFound {
+        /// The name.
+        name: String,
+    },
+    /// No document has this name.
+    #[error("document {container}/{document} does not exist")]
+    DocumentNotFound {
+        /// Its container.
+        container: String,
+        /// Its name.
+        document: String,
+    },
+    /// The document exists and may not be replaced.
+    #[error("document {container}/{document} exists")]
+    DocumentExists {
+        /// Its container.
+        container: String,
+        /// Its name.
+        document: String,
+    },
+    /// The document has another version.
+    #[error("document {container}/{document} has version {actual}, not {expected}")]
+    VersionConflict {
+        /// Its container.
+        container: String,
+        /// Its name.
+        document: String,
+        /// What it has; 0 for no document.
+        actual: u64,
+        /// What was demanded.
+        expected: u64,
+    },
+    /// The write was acknowledged as answered before.
+    #[error("the outcome of this write has been forgotten: its client said it had the answer")]
+    OutcomeForgotten,
+    /// Shards have not been placed.
+    #[error("the cluster is forming: {waiting}")]
+    Forming {
+        /// For what it waits.
+        waiting: String,
+    },
+    /// The shard has no quorum within reach.
+    #[error("shard {shard} has no quorum within reach of {node}; it is read-only here")]
+    NoQuorum {
+        /// Which shard.
+        shard: ShardId,
+        /// Who looked.
+        node: String,
+    },
+    /// No replica of the shard led within the time a coordinator waits.
+    #[error("shard {shard} has no leader: {tried}")]
+    ShardUnavailable {
+        /// Which shard.
+        shard: ShardId,
+        /// The replicas asked, each with its answer.
+        tried: String,
+    },
+    /// No timestamp can be had.
+    #[error("no timestamp can be had: {reason}")]
+    ClockUnavailable {
+        /// Why.
+        reason: String,
+    },
+    /// The shard map has moved on and the new one did not arrive in time.
+    #[error("shard {shard} has moved on to epoch {epoch}")]
+    WrongEpoch {
+        /// Which shard.
+        shard: ShardId,
+        /// The epoch it is in.
+        epoch: Epoch,
+    },
+    /// The request's time is up.
+    #[error("the deadline of {} ms has passed", limit.as_millis())]
+    Deadline {
+        /// How long it was.
+        limit: Duration,
+    },
+    /// A queue is full.
+    #[error("overloaded: {what}")]
+    Overloaded {
+        /// Which.
+        what: String,
+    },
+    /// The control plane refused.
+    #[error("{message}")]
+    Control {
+        /// Its code.
+        code: Code,
+        /// Its words.
+        message: String,
+        /// Its advice.
+        help: String,
+    },
+    /// A promise of our own code was broken.
+    #[error("{what}: {reason}")]
+    Internal {
+        /// What was being done.
+        what: &'static str,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+impl CoordinatorError {
+    /// The public code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Name(_) | Self::Field { .. } => Code::InvalidArgument,
+            Self::Malformed { .. } => Code::MalformedDocument,
+            Self::TooLarge { .. } => Code::TooLarge,
+            Self::ContainerNotFound { .. } => Code::ContainerNotFound,
+            Self::DocumentNotFound { .. } => Code::DocumentNotFound,
+            Self::DocumentExists { .. } => Code::DocumentExists,
+            Self::VersionConflict { .. } => Code::VersionConflict,
+            Self::OutcomeForgotten => Code::OutcomeUnknown,
+            Self::Forming { .. } => Code::Forming,
+            Self::NoQuorum { .. } => Code::NoQuorum,
+            Self::ShardUnavailable { .. } => Code::ShardUnavailable,
+            Self::ClockUnavailable { .. } => Code::ClockUnavailable,
+            Self::WrongEpoch { .. } => Code::WrongEpoch,
+            Self::Deadline { .. } => Code::DeadlineExceeded,
+            Self::Overloaded { .. } => Code::Overloaded,
+            Self::Control { code, .. } => *code,
+            Self::Internal { .. } => Code::Internal,
+        }
+    }
+
+    /// What to type or do next; empty when the message says it all.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::ContainerNotFound { name } => {
+                format!("create it first: phoenixmldb-cluster container create {name}")
+            }
+            Self::DocumentExists { .. } => "put it with overwrite to replace it".to_owned(),
+            Self::Forming { .. } => "phoenixmldb-cluster status".to_owned(),
+            Self::NoQuorum { .. } => {
+                "ask a node on the other side, or read with --consistency stale; phoenixmldb-cluster status".to_owned()
+            }
+            Self::ShardUnavailable { shard, .. } => format!("phoenixmldb-cluster shards {shard}"),
+            Self::Control { help, .. } => help.clone(),
+            _ => String::new(),
+        }
+    }
+}

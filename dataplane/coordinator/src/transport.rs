@@ -1,0 +1,151 @@
+//! What the coordinator needs of others: shards on other nodes, and the control plane.
+
+use crate::error::CoordinatorError;
+use async_trait::async_trait;
+use phoenixmldb_shard::{Outcome, ShardCommand};
+use phoenixmldb_store::EncodedDocument;
+use phoenixmldb_types::{
+    ContainerId, ContainerName, DocumentName, MapContainer, MapNode, NodeName, ShardId, Timestamp,
+};
+use std::time::Duration;
+
+/// Why a replica did not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum TransportError {
+    /// It could not be reached, or the answer was lost: a write may have happened.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// It does not lead the shard.
+    #[error("not the leader")]
+    NotLeader {
+        /// Who does, if it knows.
+        leader: Option<NodeName>,
+    },
+    /// It leads, but reaches no quorum.
+    #[error("no quorum")]
+    NoQuorum,
+    /// It holds no replica of the shard.
+    #[error("no replica here")]
+    NoReplica,
+    /// It could not get a timestamp.
+    #[error("no timestamp: {0}")]
+    Clock(String),
+    /// Its queue is full.
+    #[error("overloaded: {0}")]
+    Overloaded(String),
+    /// It failed.
+    #[error("failed: {0}")]
+    Failed(String),
+}
+
+/// How a read is served.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Read {
+    /// Linearizable, newest; by the leader.
+    Newest,
+    /// At a timestamp of the clock group; by the leader.
+    At(Timestamp),
+    /// By any replica from what it has applied, at its resolved timestamp.
+    Stale,
+}
+
+/// How a read was served.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Served {
+    /// The timestamp read at.
+    pub read_ts: Timestamp,
+    /// By a replica that did not ask for a quorum.
+    pub stale: bool,
+    /// The replica's applied log position.
+    pub applied_index: u64,
+    /// Since when the replica has not heard of a leader, in milliseconds.
+    pub last_leader_contact_ms: u64,
+    /// Who served it.
+    pub node: String,
+}
+
+/// A stored document without its content.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stored {
+    /// Its name.
+    pub name: DocumentName,
+    /// Its version: the commit timestamp.
+    pub version: Timestamp,
+    /// When its first version became visible.
+    pub created: Timestamp,
+    /// Size of the text it came from, in bytes.
+    pub bytes: u64,
+    /// Number of nodes.
+    pub nodes: u64,
+    /// Equal for equal content.
+    pub content_hash: u64,
+}
+
+/// A page of one shard.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardPage {
+    /// In name order.
+    pub documents: Vec<Stored>,
+    /// There are more.
+    pub more: bool,
+    /// How it was served.
+    pub served: Served,
+}
+
+/// Reaches replicas, in this process or on other nodes. One attempt each; retrying is the coordinator's.
+#[async_trait]
+pub trait ShardTransport: Send + Sync + 'static {
+    /// Replicates a write; its timestamp is filled in by the leader. Dropping the future does not take it back.
+    async fn write(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        command: &ShardCommand,
+        limit: Duration,
+    ) -> Result<Outcome, TransportError>;
+
+    /// Reads one document.
+    #[allow(clippy::too_many_arguments)] // the coordinates of one read
+    async fn get(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        container: ContainerId,
+        name: &DocumentName,
+        read: Read,
+        with_content: bool,
+        limit: Duration,
+    ) -> Result<(Option<(Stored, Option<EncodedDocument>)>, Served), TransportError>;
+
+    /// Reads one page of names.
+    #[allow(clippy::too_many_arguments)] // the coordinates of one page
+    async fn list(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        container: ContainerId,
+        prefix: &str,
+        after: Option<&str>,
+        count: u32,
+        read: Read,
+        limit: Duration,
+    ) -> Result<ShardPage, TransportError>;
+
+    /// A timestamp larger than every one given out before the call.
+    async fn timestamp(&self, limit: Duration) -> Result<Timestamp, String>;
+}
+
+/// Changes what the control plane holds.
+#[async_trait]
+pub trait ControlPlane: Send + Sync + 'static {
+    /// Creates a container; the second value is false when it existed with the same options and that was allowed.
+    async fn create_container(
+        &self,
+        name: &ContainerName,
+        strip_whitespace: bool,
+        if_not_exists: bool,
+    ) -> Result<(MapContainer, bool), CoordinatorError>;
+
+    /// Forgets a container; its documents are removed by the shards. False when there was none and that was allowed.
+    async fn delete_container(&self, name: &ContainerName, if_exists: bool) -> Result<bool, CoordinatorError>;
+}

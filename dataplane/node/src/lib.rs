@@ -1,0 +1,28 @@
+//! The data role's driver: replicas, services, timestamps. Decides nothing worth testing; the pure crates do.
+//!
+//! ```text
+//!  client port ─► rpc::documents ─► Coordinator ─► transport ─┬─► Replicas (this node)
+//!                                                             └─► peer port of another node ─► rpc::shard ─► Replicas
+//!  Replicas ─► latch, timestamp, RaftGroup ─► ShardMachine ─► shard::apply ─► Kv
+//! ```
+//!
+//! | file | what |
+//! |---|---|
+//! | [`replicas`] | the shard and clock groups hosted here; opened as the cluster map says |
+//! | [`machine`] | what Raft applies committed entries to |
+//! | [`inflight`] | writes that have not been decided, for readers at a timestamp |
+//! | [`timestamps`] | asks the clock group, one request at a time for all who wait |
+//! | [`transport`] | the way to a replica, here or on another node |
+//! | [`rpc`] | gRPC services of the client port and the peer port |
+//! | [`data_node`] | wires it all together |
+
+pub mod data_node;
+pub mod inflight;
+pub mod limits;
+pub mod machine;
+pub mod replicas;
+pub mod rpc;
+pub mod timestamps;
+pub mod transport;
+
+pub use data_node::{DataNode, DataNodeConfig};

@@ -1,0 +1,22 @@
+//! Bounds of a data node, each with its unit and reason.
+
+/// Attempts of one write whose timestamp was overtaken, in attempts: the latch makes even the second one rare.
+pub const SUPERSEDED_ATTEMPTS_MAX: u32 = 8;
+
+/// Time between two looks at what the map wants of this node's replicas, in milliseconds.
+pub const RECONCILE_MS: u64 = 200;
+
+/// Time between two resolved timestamps of a shard that is being written, in milliseconds: how old a stale read may be.
+pub const RESOLVED_INTERVAL_MS: u64 = 1_000;
+
+/// Callers waiting for a timestamp on one node, in callers: all share one request; more means the clock group is gone.
+pub const TIMESTAMP_WAITERS_MAX: usize = 16_384;
+
+/// Longest wait for the clock group, in milliseconds: one election of its group must pass unseen.
+pub const CLOCK_WAIT_MS: u64 = 800;
+
+/// Longest wait for a connection to another node, in milliseconds.
+pub const CONNECT_TIMEOUT_MS: u64 = 300;
+
+/// Largest message on either port, in bytes: a document at its bound, encoded, and its frame.
+pub const MESSAGE_BYTES_MAX: usize = phoenixmldb_types::limits::DOCUMENT_BYTES_MAX + (16 << 20);

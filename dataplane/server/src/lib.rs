@@ -1,0 +1,1 @@
+//! Links the data and controller roles into one program.

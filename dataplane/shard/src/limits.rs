@@ -1,0 +1,17 @@
+//! Bounds of a shard, each with its unit and reason.
+
+/// How long the outcomes of an unused session are kept, in milliseconds: far beyond the longest deadline, so that every
+/// repetition of a write finds its first answer.
+pub const SESSION_LIFETIME_MS: u64 = 3_600_000;
+
+/// Outcomes kept of one session on one shard, in writes: a client acknowledges as it goes; beyond this the oldest go.
+pub const SESSION_OUTCOMES_MAX: u64 = 10_000;
+
+/// Window of timestamps that the clock group may give out before it has to persist a new bound, in milliseconds.
+pub const CLOCK_WINDOW_MS: u64 = 3_000;
+
+/// Most timestamps of one grant, in timestamps: a tenth of a millisecond's counter.
+pub const GRANT_MAX: u32 = 26_000;
+
+/// Size of a snapshot's chunk, in bytes; below the transport's bound even with one pair beyond it.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 512 * 1024;

@@ -1,0 +1,35 @@
+//! The XQuery and XPath Data Model 3.1: values, trees, parsing and serialization.
+//!
+//! ```text
+//!  text ─► parse ─► EventSink ─┬─► TreeBuilder ─► Tree ─► Node (axes, names, string values)
+//!                              ├─► the block encoder of the store
+//!                              └─► serialize::xml ─► text
+//! ```
+//!
+//! A tree is a set of columns in document order: node `pre` is row `pre`. Nothing is allocated per node, a subtree is a
+//! range of rows, and an element's string value is a slice of the text heap.
+//!
+//! Usable as a stand-alone library: it knows neither storage nor network nor queries. Everything that is linear in the
+//! data is iterative, so no document can exhaust the stack.
+
+pub mod axes;
+pub mod builder;
+mod dtd;
+pub mod events;
+mod input;
+pub mod limits;
+pub mod names;
+pub mod node;
+pub mod parse;
+pub mod serialize;
+pub mod tree;
+
+pub use builder::TreeBuilder;
+pub use events::{EventSink, SinkError};
+pub use names::{NameId, QName};
+pub use node::Node;
+pub use parse::{ParseError, ParseOptions, parse_into, parse_xml};
+pub use tree::{NodeKind, Tree};
+
+/// Shared immutable text: one word, cheap to clone.
+pub type Str = arcstr::ArcStr;

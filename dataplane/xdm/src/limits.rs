@@ -1,0 +1,19 @@
+//! Bounds of the data model, each with its unit and reason.
+
+/// Deepest element nesting accepted, in levels: real documents stay under 100, levels are 16 bits wide.
+pub const XML_DEPTH_MAX: usize = 10_000;
+
+/// Most attributes of one element, namespace declarations included, in attributes: duplicates are found by comparing.
+pub const XML_ATTRIBUTES_MAX: usize = 10_000;
+
+/// Longest name, in bytes: names are kept once per document, but appear in every message about it.
+pub const XML_NAME_BYTES_MAX: usize = 4_096;
+
+/// Deepest nesting of entity references, in levels: beyond it lies an expansion attack.
+pub const XML_ENTITY_DEPTH_MAX: usize = 16;
+
+/// Text that entity references may add to a document, in bytes, on top of its own size.
+pub const XML_ENTITY_BYTES_MAX: usize = 64 * 1024;
+
+/// Largest document accepted by the parser unless told otherwise, in bytes.
+pub const XML_DOCUMENT_BYTES_MAX: usize = 1 << 31;

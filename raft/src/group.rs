@@ -1,0 +1,413 @@
+//! What one group can be asked. Cheap to clone; all clones are the same group.
+
+use crate::error::GroupError;
+use crate::limits::{PROPOSALS_IN_FLIGHT_MAX, PURGE_MARGIN_ENTRIES, TRANSFER_LAG_ENTRIES_MAX, TRANSFER_TIMEOUT_MS};
+use crate::network::Kind;
+use crate::snapshot::SnapshotReader;
+use crate::type_config::{C, Command, Peer, Raft, Snapshot, SnapshotMeta, Vote, decode, encode};
+use bytes::Bytes;
+use openraft::async_runtime::WatchReceiver;
+use openraft::error::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
+use openraft::impls::ProgressResponder;
+use openraft::raft::ReadPolicy;
+use openraft::{ChangeMembers, Instant, ServerState};
+use phoenixmldb_types::GroupId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What this replica is in its group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Role {
+    /// Serves writes and strong reads.
+    Leader,
+    /// Follows.
+    #[default]
+    Follower,
+    /// Asks for votes.
+    Candidate,
+    /// Follows without a vote.
+    Learner,
+    /// Does nothing any more.
+    Stopped,
+}
+
+/// A group as this replica sees it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct GroupStatus {
+    /// Current term.
+    pub term: u64,
+    /// Own role.
+    pub role: Role,
+    /// Who leads, if known.
+    pub leader: Option<Peer>,
+    /// Index of the last entry in the own log; 0 for none.
+    pub last_index: u64,
+    /// Index up to which entries are known to be committed.
+    pub committed: u64,
+    /// Index up to which entries are applied here.
+    pub applied: u64,
+    /// Index of the last snapshot.
+    pub snapshot: u64,
+    /// Index up to which the log is purged.
+    pub purged: u64,
+    /// Voting members by Raft identity.
+    pub voters: BTreeMap<u64, Peer>,
+    /// Members without a vote.
+    pub learners: BTreeMap<u64, Peer>,
+    /// On the leader: index known to be replicated, per member.
+    pub matched: BTreeMap<u64, u64>,
+    /// On the leader: milliseconds since a quorum last answered.
+    pub quorum_age_ms: Option<u64>,
+}
+
+/// Proof of having been the leader at one moment; refused later if leadership has changed since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LeaderToken {
+    /// The term led.
+    pub term: u64,
+}
+
+/// A Raft group hosted by this process.
+#[derive(Clone)]
+pub struct RaftGroup {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    id: GroupId,
+    own: Peer,
+    raft: Raft,
+    in_flight: AtomicUsize,
+    election_timeout_max: Duration,
+}
+
+struct InFlight<'a>(&'a AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn stopped(fatal: &Fatal<C>) -> GroupError {
+    GroupError::Stopped { reason: fatal.to_string() }
+}
+
+fn write_error(error: ClientWriteError<C>) -> GroupError {
+    match error {
+        ClientWriteError::ForwardToLeader(forward) => GroupError::NotLeader { leader: forward.leader_node },
+        ClientWriteError::ChangeMembershipError(error) => GroupError::Refused { reason: error.to_string() },
+        other => {
+            tracing::debug!(error = %other, "proposal without a known outcome");
+            GroupError::Ambiguous
+        }
+    }
+}
+
+fn raft_error<E: std::error::Error>(error: RaftError<C, E>, api: impl FnOnce(E) -> GroupError) -> GroupError {
+    match error {
+        RaftError::APIError(error) => api(error),
+        RaftError::Fatal(fatal) => stopped(&fatal),
+    }
+}
+
+impl RaftGroup {
+    pub(crate) fn new(id: GroupId, own: Peer, raft: Raft, election_timeout_max: Duration) -> Self {
+        Self { inner: Arc::new(Inner { id, own, raft, in_flight: AtomicUsize::new(0), election_timeout_max }) }
+    }
+
+    /// Which group it is.
+    #[must_use]
+    pub fn id(&self) -> GroupId {
+        self.inner.id
+    }
+
+    /// Fixes the first members of a new group. The same set has to be given on each of them; a group that has members
+    /// is left as it is.
+    pub async fn initialize(&self, members: BTreeMap<u64, Peer>) -> Result<(), GroupError> {
+        if self.inner.raft.is_initialized().await.map_err(|fatal| stopped(&fatal))? {
+            return Ok(());
+        }
+        match self.inner.raft.initialize(members).await {
+            Ok(()) => Ok(()),
+            // Another member's vote or entries have arrived in between: the group exists.
+            Err(RaftError::APIError(openraft::error::InitializeError::NotAllowed(_))) => Ok(()),
+            Err(error) => Err(raft_error(error, |error| GroupError::Refused { reason: error.to_string() })),
+        }
+    }
+
+    /// Replicates a command and returns the state's reply.
+    ///
+    /// Dropping the future does not take the command back. [`GroupError::Ambiguous`]: it may still be committed.
+    pub async fn propose(&self, command: Bytes) -> Result<Bytes, GroupError> {
+        self.propose_expecting(command, None).await
+    }
+
+    /// As [`RaftGroup::propose`], but only while leadership is the one of `token`.
+    pub async fn propose_as(&self, token: LeaderToken, command: Bytes) -> Result<Bytes, GroupError> {
+        self.propose_expecting(command, Some(token)).await
+    }
+
+    async fn propose_expecting(&self, command: Bytes, token: Option<LeaderToken>) -> Result<Bytes, GroupError> {
+        let in_flight = self.inner.in_flight.fetch_add(1, Ordering::Relaxed);
+        let _guard = InFlight(&self.inner.in_flight);
+        if in_flight >= PROPOSALS_IN_FLIGHT_MAX {
+            return Err(GroupError::Overloaded { in_flight });
+        }
+        let (responder, receiver) = ProgressResponder::complete_only();
+        let mut write = self.inner.raft.write(Command(command)).responder(responder);
+        if let Some(token) = token {
+            write = write.with_leader(
+                openraft::LogId::<crate::type_config::CommittedLeader>::new_term_index(token.term, 0).leader_id,
+            );
+        }
+        write.await.map_err(|fatal| stopped(&fatal))?;
+        match receiver.await {
+            Ok(Ok(response)) => Ok(response.data),
+            Ok(Err(error)) => match (token, write_error(error)) {
+                (Some(_), GroupError::NotLeader { leader }) if leader.as_ref() == Some(&self.inner.own) => {
+                    Err(GroupError::LeadershipChanged)
+                }
+                (_, error) => Err(error),
+            },
+            Err(_) => Err(GroupError::Ambiguous),
+        }
+    }
+
+    /// Proof of leading now, by this replica's own knowledge; `None` on followers.
+    #[must_use]
+    pub fn leadership(&self) -> Option<LeaderToken> {
+        let leader = self.inner.raft.as_leader().ok()?;
+        Some(LeaderToken { term: leader.term() })
+    }
+
+    /// Confirms leadership with a quorum after this call began, and waits until everything committed before is applied.
+    /// A read of the local state afterwards is linearizable.
+    ///
+    /// Cancel safe. Errors: [`GroupError::NotLeader`], [`GroupError::NoQuorum`].
+    pub async fn read_barrier(&self) -> Result<(), GroupError> {
+        let read = self.inner.raft.ensure_linearizable(ReadPolicy::ReadIndex);
+        let limit = self.inner.election_timeout_max * 2;
+        match tokio::time::timeout(limit, read).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(raft_error(error, |error| match error {
+                LinearizableReadError::ForwardToLeader(forward) => {
+                    GroupError::NotLeader { leader: forward.leader_node }
+                }
+                LinearizableReadError::QuorumNotEnough(_) => GroupError::NoQuorum,
+            })),
+            Err(_) => Err(GroupError::NoQuorum),
+        }
+    }
+
+    /// Waits until entries up to `index` are applied here. Cancel safe.
+    pub async fn wait_applied(&self, index: u64, limit: Duration) -> Result<(), GroupError> {
+        let wait = self.inner.raft.wait(Some(limit));
+        let ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        wait.applied_index_at_least(Some(index), "applied")
+            .await
+            .map(|_| ())
+            .map_err(|_| GroupError::Timeout { what: "applying", ms })
+    }
+
+    /// The group as this replica sees it now.
+    #[must_use]
+    pub fn status(&self) -> GroupStatus {
+        let metrics = self.inner.raft.metrics().borrow_watched().clone();
+        let index = |log: Option<openraft::type_config::alias::LogIdOf<C>>| log.map_or(0, |log| log.index);
+        let membership = metrics.membership_config.membership().clone();
+        let voters: BTreeSet<u64> = membership.voter_ids().collect();
+        let nodes = |voting: bool| {
+            let chosen = membership.nodes().filter(|(id, _)| voters.contains(id) == voting);
+            chosen.map(|(id, peer)| (*id, peer.clone())).collect::<BTreeMap<_, _>>()
+        };
+        let role = match metrics.state {
+            ServerState::Leader => Role::Leader,
+            ServerState::Follower => Role::Follower,
+            ServerState::Candidate => Role::Candidate,
+            ServerState::Learner => Role::Learner,
+            ServerState::Shutdown => Role::Stopped,
+        };
+        let matched = metrics.replication.unwrap_or_default();
+        GroupStatus {
+            term: metrics.current_term,
+            role,
+            leader: metrics.current_leader.and_then(|id| membership.get_node(&id).cloned()),
+            last_index: metrics.last_log_index.unwrap_or(0),
+            committed: index(metrics.local_committed),
+            applied: index(metrics.last_applied),
+            snapshot: index(metrics.snapshot),
+            purged: index(metrics.purged),
+            voters: nodes(true),
+            learners: nodes(false),
+            matched: matched.into_iter().map(|(id, log)| (id, log.map_or(0, |log| log.index))).collect(),
+            quorum_age_ms: metrics
+                .last_quorum_acked
+                .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// Who leads, as far as this replica knows.
+    #[must_use]
+    pub fn leader(&self) -> Option<Peer> {
+        self.status().leader
+    }
+
+    /// Waits until the group's view changes in any way, at most `limit`. Cancel safe.
+    pub async fn changed(&self, limit: Duration) {
+        let mut metrics = self.inner.raft.server_metrics();
+        metrics.borrow_watched();
+        drop(tokio::time::timeout(limit, metrics.changed()).await);
+    }
+
+    /// Waits until a leader is known. Cancel safe.
+    pub async fn wait_leader(&self, limit: Duration) -> Option<Peer> {
+        let deadline = tokio::time::Instant::now() + limit;
+        loop {
+            if let Some(leader) = self.leader() {
+                return Some(leader);
+            }
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            self.changed(left.min(Duration::from_millis(20))).await;
+        }
+    }
+
+    /// Adds a member without a vote; it catches up in the background.
+    pub async fn add_learner(&self, peer: Peer) -> Result<(), GroupError> {
+        let added = self.inner.raft.add_learner(peer.raft_id, peer, false).await;
+        added.map(|_| ()).map_err(|error| raft_error(error, write_error))
+    }
+
+    /// Replaces the voters, through joint consensus. Members that are no voter any more are removed.
+    pub async fn change_voters(&self, voters: BTreeSet<u64>) -> Result<(), GroupError> {
+        let changed = self.inner.raft.change_membership(ChangeMembers::ReplaceAllVoters(voters), false).await;
+        changed.map(|_| ()).map_err(|error| raft_error(error, write_error))
+    }
+
+    /// Hands leadership to a voter that has caught up, and waits until it is seen to lead.
+    ///
+    /// Errors: [`GroupError::Refused`] when the target is no voter or lags; [`GroupError::Timeout`] when it did not take
+    /// over, and then this replica goes on leading.
+    pub async fn transfer_leader(&self, to: u64) -> Result<(), GroupError> {
+        let status = self.status();
+        if status.leader.as_ref().is_some_and(|leader| leader.raft_id == to) {
+            return Ok(());
+        }
+        if status.role != Role::Leader {
+            return Err(GroupError::NotLeader { leader: status.leader });
+        }
+        if !status.voters.contains_key(&to) {
+            return Err(GroupError::Refused { reason: "the target is not a voter of this group".to_owned() });
+        }
+        let lag = status.last_index.saturating_sub(status.matched.get(&to).copied().unwrap_or(0));
+        if lag > TRANSFER_LAG_ENTRIES_MAX {
+            return Err(GroupError::Refused { reason: format!("the target lags by {lag} entries") });
+        }
+        self.inner.raft.trigger().transfer_leader(to).await.map_err(|fatal| stopped(&fatal))?;
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(TRANSFER_TIMEOUT_MS);
+        while tokio::time::Instant::now() < deadline {
+            if self.leader().is_some_and(|leader| leader.raft_id == to) {
+                return Ok(());
+            }
+            self.changed(Duration::from_millis(50)).await;
+        }
+        Err(GroupError::Timeout { what: "the transfer of leadership", ms: TRANSFER_TIMEOUT_MS })
+    }
+
+    /// Asks for an election now; used when a preferred leader has to take over at once.
+    pub async fn trigger_election(&self) -> Result<(), GroupError> {
+        self.inner.raft.trigger().elect(true).await.map_err(|fatal| stopped(&fatal))
+    }
+
+    /// Flushes the state and records its position, so that the log can be purged behind it.
+    pub async fn trigger_snapshot(&self) -> Result<(), GroupError> {
+        self.inner.raft.trigger().snapshot().await.map_err(|fatal| stopped(&fatal))
+    }
+
+    /// Purges the log so that about `keep` entries stay, never beyond the last snapshot or close to what is applied.
+    pub async fn purge_log(&self, keep: u64) -> Result<(), GroupError> {
+        let status = self.status();
+        let upto = status.snapshot.min(status.applied.saturating_sub(PURGE_MARGIN_ENTRIES));
+        let upto = upto.min(status.last_index.saturating_sub(keep));
+        if upto <= status.purged {
+            return Ok(());
+        }
+        self.inner.raft.trigger().purge_log(upto).await.map_err(|fatal| stopped(&fatal))
+    }
+
+    /// Stops the group in this process; its log and state stay.
+    pub async fn shutdown(&self) {
+        if let Err(error) = self.inner.raft.shutdown().await {
+            tracing::warn!(group = %self.inner.id, %error, "the group did not stop cleanly");
+        }
+    }
+
+    /// The reason why the group has stopped, if it has.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        match &self.inner.raft.metrics().borrow_watched().running_state {
+            Ok(()) | Err(Fatal::Stopped) => None,
+            Err(fatal) => Some(fatal.to_string()),
+        }
+    }
+
+    /// Waits until the group stops and says why; `None` for a wanted stop.
+    pub(crate) async fn stopped(&self) -> Option<String> {
+        let mut metrics = self.inner.raft.metrics();
+        loop {
+            let state = metrics.borrow_watched().running_state.clone();
+            match state {
+                Ok(()) => {}
+                Err(Fatal::Stopped) => return None,
+                Err(fatal) => return Some(fatal.to_string()),
+            }
+            if metrics.changed().await.is_err() {
+                // The core is gone without saying anything: it panicked, or was shut down.
+                return self.fault();
+            }
+        }
+    }
+
+    /// Answers a request frame of a peer. Error: why it was refused.
+    pub(crate) async fn receive(&self, kind: Kind, body: &[u8]) -> Result<Bytes, String> {
+        let raft = &self.inner.raft;
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        match kind {
+            Kind::Append => {
+                let request = decode("append request", body).map_err(|error| text(&error))?;
+                raft.append_entries(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
+            }
+            Kind::Vote => {
+                let request = decode("vote request", body).map_err(|error| text(&error))?;
+                raft.vote(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
+            }
+            Kind::PreVote => {
+                let request = decode("pre-vote request", body).map_err(|error| text(&error))?;
+                raft.pre_vote(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
+            }
+            Kind::TransferLeader => {
+                let request = decode("transfer request", body).map_err(|error| text(&error))?;
+                raft.handle_transfer_leader(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
+            }
+        }
+    }
+
+    /// Installs a received snapshot and returns the own vote, encoded.
+    pub(crate) async fn receive_snapshot(
+        &self,
+        vote: &[u8],
+        meta: &[u8],
+        chunks: Box<dyn SnapshotReader>,
+    ) -> Result<Bytes, String> {
+        let vote: Vote = decode("snapshot sender's vote", vote).map_err(|error| error.to_string())?;
+        let meta: SnapshotMeta = decode("snapshot position", meta).map_err(|error| error.to_string())?;
+        let snapshot = Snapshot { meta, snapshot: crate::snapshot::SnapshotData::new(chunks) };
+        let reply = self.inner.raft.install_full_snapshot(vote, snapshot).await.map_err(|error| error.to_string())?;
+        Ok(encode(&reply.vote))
+    }
+}

@@ -1,0 +1,43 @@
+//! Raft glue for both planes: groups of replicated state over openraft.
+//!
+//! ```text
+//!   node / controller                     this crate                                   openraft
+//!   ─────────────────        ───────────────────────────────────────        ───────────────────────────────
+//!   propose, read_barrier ─► RaftGroup ─────────────────────────────────►  elections, replication, commit
+//!   ReplicatedState       ◄─ machine   ◄───────────────────────────────── apply in order, snapshots
+//!   LogEngine (raftdb)    ◄─ log_store ◄───────────────────────────────── append, vote, purge
+//!   Transport (gRPC)      ◄─ network   ◄───────────────────────────────── append, vote, snapshot to peers
+//! ```
+//!
+//! A command is opaque bytes here: this crate never learns what it means. openraft's types stop in this crate, and its
+//! version is pinned (decision 1 of the Raft design page); every bump reruns the fault tests in `tests/`.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`machine`] | the trait a replicated state implements, and its adapter |
+//! | [`group`] | what one group can be asked |
+//! | [`groups`] | all groups hosted by this process |
+//! | [`log_store`] | the trait of a log engine, the in-memory one, and the adapter |
+//! | [`network`] | frames between nodes and the trait that carries them |
+//! | [`rpc`] | the gRPC transport and service |
+//! | [`snapshot`] | chunks of a state on their way to a peer |
+
+pub mod error;
+pub mod group;
+pub mod groups;
+pub mod limits;
+pub mod log_store;
+pub mod machine;
+pub mod network;
+pub mod rpc;
+pub mod snapshot;
+mod type_config;
+
+pub use error::{GroupError, StateFault};
+pub use group::{GroupStatus, LeaderToken, RaftGroup, Role};
+pub use groups::{Groups, GroupsConfig, Timing};
+pub use log_store::{LogEngine, LogOp, MemoryLog};
+pub use machine::{CommittedEntry, ReplicatedState};
+pub use network::{Transport, TransportError};
+pub use snapshot::SnapshotReader;
+pub use type_config::Peer;

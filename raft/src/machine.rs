@@ -1,0 +1,179 @@
+//! The trait a replicated state implements, and its adapter to openraft.
+//!
+//! The adapter hands committed entries over in batches and gives the state an opaque *position* to store with each
+//! batch: the log position and membership after it. State and position must reach the disk together, so that a crash
+//! can never separate them.
+
+use crate::error::StateFault;
+use crate::limits::APPLY_BATCH_ENTRIES_MAX;
+use crate::snapshot::{SnapshotData, SnapshotReader};
+use crate::type_config::{C, Command, LogId, Membership, Snapshot, SnapshotMeta, decode, encode};
+use bytes::Bytes;
+use futures::StreamExt;
+use openraft::EntryPayload;
+use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::sync::Arc;
+
+/// One committed entry, in log order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommittedEntry {
+    /// Position in the log, from 1; gaps are entries of Raft itself.
+    pub index: u64,
+    /// Term it was proposed in.
+    pub term: u64,
+    /// What was proposed.
+    pub command: Bytes,
+}
+
+/// A state that Raft replicates. Called by one task at a time, never concurrently.
+///
+/// Everything here has to be deterministic: replicas that apply the same entries must be equal. An error stops the
+/// group for good, see [`StateFault`].
+pub trait ReplicatedState: Send + 'static {
+    /// The position stored with the last batch; `None` for a new state.
+    fn position(&mut self) -> Result<Option<Bytes>, StateFault>;
+
+    /// Applies entries in order and stores `position` in the same atomic batch. `entries` may be empty.
+    ///
+    /// Returns one reply per entry. Need not be durable: the log repeats what a crash loses.
+    fn apply(&mut self, entries: &[CommittedEntry], position: Bytes) -> Result<Vec<Bytes>, StateFault>;
+
+    /// Makes everything applied so far durable; the log is purged only behind that.
+    fn flush(&mut self) -> Result<(), StateFault>;
+
+    /// A consistent view of the state as it is now.
+    fn snapshot(&mut self) -> Result<Box<dyn SnapshotReader>, StateFault>;
+
+    /// Replaces the state and the position by the snapshot's, atomically, and is durable when it returns.
+    fn install(&mut self, chunks: Box<dyn SnapshotReader>, position: Bytes) -> Result<(), StateFault>;
+}
+
+/// What a position holds.
+#[derive(Clone, Default, Serialize, Deserialize)]
+struct Position {
+    applied: Option<LogId>,
+    membership: Membership,
+}
+
+/// The adapter: one per group.
+#[derive(Clone)]
+pub(crate) struct Machine {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    state: Box<dyn ReplicatedState>,
+    position: Position,
+}
+
+fn fault(fault: StateFault) -> io::Error {
+    io::Error::other(fault)
+}
+
+impl Machine {
+    pub(crate) fn open(mut state: Box<dyn ReplicatedState>) -> io::Result<Self> {
+        let position = match state.position().map_err(fault)? {
+            Some(bytes) => decode("stored position", &bytes)?,
+            None => Position::default(),
+        };
+        Ok(Self { inner: Arc::new(Mutex::new(Inner { state, position })) })
+    }
+}
+
+impl Inner {
+    fn meta(&self) -> SnapshotMeta {
+        SnapshotMeta { last_log_id: self.position.applied, last_membership: self.position.membership.clone() }
+    }
+
+    fn apply(&mut self, batch: Vec<EntryResponder<C>>) -> io::Result<()> {
+        let mut entries = Vec::with_capacity(batch.len());
+        let mut responders: Vec<(Option<usize>, Option<ApplyResponder<C>>)> = Vec::with_capacity(batch.len());
+        let mut position = self.position.clone();
+        for (entry, responder) in batch {
+            let log_id = entry.log_id;
+            let expected = position.applied.map_or(0, |last| last.index + 1);
+            assert_eq!(log_id.index, expected, "log entries are applied in order and once");
+            position.applied = Some(log_id);
+            let slot = match entry.payload {
+                EntryPayload::Blank => None,
+                EntryPayload::Normal(Command(command)) => {
+                    entries.push(CommittedEntry { index: log_id.index, term: log_id.leader_id.term, command });
+                    Some(entries.len() - 1)
+                }
+                EntryPayload::Membership(membership) => {
+                    position.membership = Membership::new(Some(log_id), membership);
+                    None
+                }
+            };
+            responders.push((slot, responder));
+        }
+        let replies = self.state.apply(&entries, encode(&position)).map_err(fault)?;
+        assert_eq!(replies.len(), entries.len(), "one reply per entry");
+        self.position = position;
+        for (slot, responder) in responders {
+            if let Some(responder) = responder {
+                responder.send(slot.map_or_else(Bytes::new, |slot| replies[slot].clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl RaftStateMachine<C> for Machine {
+    type SnapshotData = SnapshotData;
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, Membership), io::Error> {
+        let inner = self.inner.lock();
+        Ok((inner.position.applied, inner.position.membership.clone()))
+    }
+
+    async fn apply<S>(&mut self, entries: S) -> Result<(), io::Error>
+    where
+        S: futures::Stream<Item = Result<EntryResponder<C>, io::Error>> + Unpin + Send,
+    {
+        let mut batches = entries.ready_chunks(APPLY_BATCH_ENTRIES_MAX);
+        while let Some(batch) = batches.next().await {
+            let batch = batch.into_iter().collect::<io::Result<Vec<_>>>()?;
+            self.inner.lock().apply(batch)?;
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
+        let position = Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
+        let reader = snapshot.take().ok_or_else(|| io::Error::other("a received snapshot has chunks"))?;
+        let mut inner = self.inner.lock();
+        inner.state.install(reader, encode(&position)).map_err(fault)?;
+        inner.position = position;
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
+        let mut inner = self.inner.lock();
+        if inner.position.applied.is_none() {
+            return Ok(None);
+        }
+        let reader = inner.state.snapshot().map_err(fault)?;
+        Ok(Some(Snapshot { meta: inner.meta(), snapshot: SnapshotData::new(reader) }))
+    }
+}
+
+impl RaftSnapshotBuilder<C> for Machine {
+    type SnapshotData = SnapshotData;
+
+    /// Flushes and records the position; the chunks are read when a follower asks.
+    async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
+        let mut inner = self.inner.lock();
+        let meta = inner.meta();
+        inner.state.flush().map_err(fault)?;
+        Ok(Snapshot { meta, snapshot: SnapshotData::default() })
+    }
+}

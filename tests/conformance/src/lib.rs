@@ -1,0 +1,1 @@
+//! Runs W3C XQuery test suites against the engine.

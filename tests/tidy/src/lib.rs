@@ -1,0 +1,1 @@
+//! The rules of the source tree, as tests: see `tests/tidy.rs`.
