@@ -97,19 +97,74 @@ impl Coordinator {
         &self.router
     }
 
-    /// Creates a container.
+    /// Creates a container, and waits until this node's map has it.
     pub async fn create_container(
         &self,
         name: &str,
         strip_whitespace: bool,
         if_not_exists: bool,
+        limit: Duration,
     ) -> Result<(MapContainer, bool), CoordinatorError> {
-        self.control.create_container(&ContainerName::parse(name)?, strip_whitespace, if_not_exists).await
+        let name = ContainerName::parse(name)?;
+        let create = async {
+            let (container, created) = self.control.create_container(&name, strip_whitespace, if_not_exists).await?;
+            self.router.wait_container(&name, Some(container.id)).await;
+            Ok((container, created))
+        };
+        tokio::time::timeout(limit, create).await.map_err(|_| CoordinatorError::Deadline { limit })?
     }
 
-    /// Drops a container and its documents.
-    pub async fn delete_container(&self, name: &str, if_exists: bool) -> Result<bool, CoordinatorError> {
-        self.control.delete_container(&ContainerName::parse(name)?, if_exists).await
+    /// Drops a container and its documents, and waits until this node's map has forgotten it.
+    pub async fn delete_container(
+        &self,
+        name: &str,
+        if_exists: bool,
+        limit: Duration,
+    ) -> Result<bool, CoordinatorError> {
+        let name = ContainerName::parse(name)?;
+        let delete = async {
+            let deleted = self.control.delete_container(&name, if_exists).await?;
+            if deleted {
+                self.router.wait_container(&name, None).await;
+            }
+            Ok(deleted)
+        };
+        tokio::time::timeout(limit, delete).await.map_err(|_| CoordinatorError::Deadline { limit })?
+    }
+
+    /// A container with the number of its documents and the bytes of their texts.
+    pub async fn container(
+        &self,
+        name: &str,
+        limit: Duration,
+    ) -> Result<(MapContainer, (u64, u64)), CoordinatorError> {
+        let deadline = Instant::now() + limit;
+        let known = self.known(&ContainerName::parse(name)?).await?;
+        let map = self.router.map()?;
+        let transport = &self.transport;
+        let counts: Vec<(u64, u64)> = futures::stream::iter(map.shards.shards.iter().map(|shard| shard.id))
+            .map(|shard| {
+                ask_leader(&self.router, shard, deadline, true, move |node, left| async move {
+                    transport.count(&node, shard, known.id, left).await
+                })
+            })
+            .buffer_unordered(FAN_OUT_MAX)
+            .try_collect()
+            .await?;
+        let total = counts.iter().fold((0, 0), |(documents, bytes), (d, b)| (documents + d, bytes + b));
+        let known = self.router.container(&ContainerName::parse(name)?)?;
+        Ok((known, total))
+    }
+
+    /// The container with this name. One that this node has not heard of may just have been created elsewhere.
+    pub(crate) async fn known(&self, name: &ContainerName) -> Result<MapContainer, CoordinatorError> {
+        match self.router.container(name) {
+            Err(CoordinatorError::ContainerNotFound { .. }) => {
+                self.control.refresh().await;
+                self.router.container(name)
+            }
+            found => found,
+        }
     }
 
     /// Stores a document. Parses and encodes it first, so that what is not well-formed never reaches a shard.
@@ -122,7 +177,7 @@ impl Coordinator {
     ) -> Result<(DocumentInfo, bool), CoordinatorError> {
         let deadline = Instant::now() + limit;
         let (container, name) = (ContainerName::parse(request.container)?, DocumentName::parse(request.name)?);
-        let known = self.router.container(&container)?;
+        let known = self.known(&container).await?;
         if request.content.len() > DOCUMENT_BYTES_MAX {
             return Err(CoordinatorError::TooLarge { bytes: request.content.len(), max: DOCUMENT_BYTES_MAX });
         }
@@ -155,7 +210,7 @@ impl Coordinator {
     ) -> Result<(bool, Timestamp), CoordinatorError> {
         let deadline = Instant::now() + limit;
         let (container, name) = (ContainerName::parse(container)?, DocumentName::parse(name)?);
-        let known = self.router.container(&container)?;
+        let known = self.known(&container).await?;
         let precondition = match (if_version, if_exists) {
             (Some(version), _) => Precondition::Version(Timestamp(version)),
             (None, true) => Precondition::Any,
@@ -230,30 +285,32 @@ impl Coordinator {
         }
     }
 
-    /// Reads the newest version of a document, with or without its content.
+    /// Reads a document, with or without its content: its newest version, or the one that `at` sees.
     pub async fn get_document(
         &self,
         container: &str,
         name: &str,
         consistency: ReadConsistency,
+        at: Option<u64>,
         with_content: bool,
         limit: Duration,
     ) -> Result<ReadAnswer, CoordinatorError> {
         let deadline = Instant::now() + limit;
         let (container, name) = (ContainerName::parse(container)?, DocumentName::parse(name)?);
-        let known = self.router.container(&container)?;
+        let known = self.known(&container).await?;
         let shard = self.router.locate(&container, &name)?;
         let (transport, name) = (&self.transport, &name);
+        let newest = at.map_or(Read::Newest, |at| Read::At(Timestamp(at)));
         let strong = if consistency == ReadConsistency::Stale {
             None
         } else {
             let asked = ask_leader(&self.router, shard.id, deadline, true, |node, left| async move {
-                transport.get(&node, shard.id, known.id, name, Read::Newest, with_content, left).await
+                transport.get(&node, shard.id, known.id, name, newest, with_content, left).await
             })
             .await;
             match asked {
                 Err(CoordinatorError::NoQuorum { .. } | CoordinatorError::ShardUnavailable { .. })
-                    if consistency == ReadConsistency::Auto =>
+                    if consistency == ReadConsistency::Auto && at.is_none() =>
                 {
                     None
                 }
@@ -289,7 +346,7 @@ impl Coordinator {
             return Err(CoordinatorError::Field { field: "page_size", rule });
         }
         let count = if count == 0 { PAGE_ENTRIES_DEFAULT } else { count };
-        let known = self.router.container(&container)?;
+        let known = self.known(&container).await?;
         let map = self.router.map()?;
         let read_ts =
             self.transport.timestamp(limit).await.map_err(|reason| CoordinatorError::ClockUnavailable { reason })?;

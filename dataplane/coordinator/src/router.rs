@@ -6,7 +6,7 @@
 use crate::error::CoordinatorError;
 use parking_lot::Mutex;
 use phoenixmldb_types::shard_map::{Shard, document_hash};
-use phoenixmldb_types::{ClusterMap, ContainerName, DocumentName, Epoch, MapContainer, MapNode, NodeName, ShardId};
+use phoenixmldb_types::{ClusterMap, ContainerId, ContainerName, DocumentName, Epoch, MapContainer, MapNode, NodeName, ShardId};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,6 +81,16 @@ impl Router {
     #[must_use]
     pub fn leader(&self, shard: ShardId) -> Option<NodeName> {
         self.leaders.lock().get(&shard).cloned()
+    }
+
+    /// Waits until the map has this container, or with `None` has no container of the name. Cancel safe.
+    pub async fn wait_container(&self, name: &ContainerName, id: Option<ContainerId>) {
+        let mut map = self.map.clone();
+        let reached = |map: &Option<Arc<ClusterMap>>| {
+            map.as_ref().is_some_and(|map| map.container(name).map(|container| container.id) == id)
+        };
+        // The sender lives as long as the node.
+        drop(map.wait_for(reached).await);
     }
 
     /// Waits until the map has reached an epoch. Cancel safe.

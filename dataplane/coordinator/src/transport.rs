@@ -131,6 +131,15 @@ pub trait ShardTransport: Send + Sync + 'static {
         limit: Duration,
     ) -> Result<ShardPage, TransportError>;
 
+    /// Documents of a container in a shard, and the bytes of their texts; newest, by the leader.
+    async fn count(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        container: ContainerId,
+        limit: Duration,
+    ) -> Result<(u64, u64), TransportError>;
+
     /// A timestamp larger than every one given out before the call.
     async fn timestamp(&self, limit: Duration) -> Result<Timestamp, String>;
 }
@@ -148,4 +157,8 @@ pub trait ControlPlane: Send + Sync + 'static {
 
     /// Forgets a container; its documents are removed by the shards. False when there was none and that was allowed.
     async fn delete_container(&self, name: &ContainerName, if_exists: bool) -> Result<bool, CoordinatorError>;
+
+    /// Brings this node's map up to what the control plane has now, if it can be reached: a container may just have been
+    /// created through another node.
+    async fn refresh(&self);
 }

@@ -20,3 +20,9 @@ pub const CONNECT_TIMEOUT_MS: u64 = 300;
 
 /// Largest message on either port, in bytes: a document at its bound, encoded, and its frame.
 pub const MESSAGE_BYTES_MAX: usize = phoenixmldb_types::limits::DOCUMENT_BYTES_MAX + (16 << 20);
+
+/// Longest time a stopping node spends on handing leaderships over, in milliseconds: the rest falls to elections.
+pub const STOP_TRANSFER_MS: u64 = 3_000;
+
+/// Items of a query result in one message, in items: large enough to cost little, small enough to stream.
+pub const QUERY_ITEMS_PER_MESSAGE: usize = 256;

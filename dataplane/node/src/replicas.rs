@@ -306,6 +306,13 @@ impl Replicas {
         Ok(ShardPage { documents, more, served })
     }
 
+    /// Documents of a container in the shard, and the bytes of their texts.
+    pub async fn count(&self, shard: ShardId, container: ContainerId) -> Result<(u64, u64), TransportError> {
+        let (at, _) = self.prepare_read(shard, Read::Newest).await?;
+        let view = self.kv.snapshot();
+        mvcc::count(&*view, shard, container, at).map_err(|error| failed(&error))
+    }
+
     /// Hash and number of pairs of the replica here, once it has applied `index`; and the position it was taken at.
     pub async fn hash(&self, shard: ShardId, index: u64, limit: Duration) -> Result<(u64, u64, u64), TransportError> {
         let group = self.group(shard)?;

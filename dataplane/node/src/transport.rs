@@ -9,7 +9,7 @@ use phoenixmldb_coordinator::transport::{Read, Served, ShardPage, ShardTransport
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::internal::shard_service_client::ShardServiceClient;
 use phoenixmldb_proto::internal::{
-    GrantRequest, RequestContext, ShardGetRequest, ShardHashRequest, ShardListRequest, ShardReadInfo, ShardWriteRequest,
+    GrantRequest, RequestContext, ShardCountRequest, ShardGetRequest, ShardHashRequest, ShardListRequest, ShardReadInfo, ShardWriteRequest,
     StoredInfo,
 };
 use phoenixmldb_shard::{Outcome, ShardCommand};
@@ -299,6 +299,25 @@ impl ShardTransport for NodeTransport {
             let answer = client.list(request).await.map_err(|status| transport_error(&status))?.into_inner();
             let documents = answer.documents.into_iter().map(from_wire).collect::<Result<_, _>>()?;
             Ok(ShardPage { documents, more: answer.more, served: served_from_wire(answer.read) })
+        })
+        .await
+    }
+
+    async fn count(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        container: ContainerId,
+        limit: Duration,
+    ) -> Result<(u64, u64), TransportError> {
+        if node.name == self.own {
+            return within(limit, self.replicas.count(shard, container)).await;
+        }
+        let request = ShardCountRequest { context: self.context(limit), shard: shard.0, container: container.0 };
+        let mut client = self.peers.client(&node.peer_address)?;
+        within(limit, async move {
+            let answer = client.count(request).await.map_err(|status| transport_error(&status))?.into_inner();
+            Ok((answer.documents, answer.bytes))
         })
         .await
     }

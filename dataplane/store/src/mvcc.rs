@@ -153,6 +153,30 @@ pub fn list(
     Ok((found, false))
 }
 
+/// Documents of a container that `at` sees in the shard, and the bytes of the texts they came from.
+pub fn count(
+    snapshot: &dyn Snapshot,
+    shard: ShardId,
+    container: ContainerId,
+    at: Timestamp,
+) -> Result<(u64, u64), KvError> {
+    let (mut documents, mut bytes) = (0, 0);
+    let mut decided: Option<DocumentName> = None;
+    for pair in snapshot.scan(Cf::Write, keyspace::container_range(shard, container)) {
+        let (key, value) = pair?;
+        let (_, name, commit_ts) = keyspace::parse_version(&key)?;
+        if commit_ts > at || decided.as_ref() == Some(&name) {
+            continue;
+        }
+        decided = Some(name);
+        if let Some(info) = Record::decode(&value, commit_ts)?.into_put() {
+            documents += 1;
+            bytes += info.text_bytes;
+        }
+    }
+    Ok((documents, bytes))
+}
+
 /// Containers that have anything in a shard, ascending.
 pub fn containers(snapshot: &dyn Snapshot, shard: ShardId) -> Result<Vec<ContainerId>, KvError> {
     let mut found = Vec::new();
