@@ -133,16 +133,13 @@ impl Coordinator {
     }
 
     /// A container with the number of its documents and the bytes of their texts.
-    pub async fn container(
-        &self,
-        name: &str,
-        limit: Duration,
-    ) -> Result<(MapContainer, (u64, u64)), CoordinatorError> {
+    pub async fn container(&self, name: &str, limit: Duration) -> Result<(MapContainer, (u64, u64)), CoordinatorError> {
         let deadline = Instant::now() + limit;
         let known = self.known(&ContainerName::parse(name)?).await?;
         let map = self.router.map()?;
         let transport = &self.transport;
-        let counts: Vec<(u64, u64)> = futures::stream::iter(map.shards.shards.iter().map(|shard| shard.id))
+        let shards: Vec<ShardId> = map.shards.shards.iter().map(|shard| shard.id).collect();
+        let counts: Vec<(u64, u64)> = futures::stream::iter(shards)
             .map(|shard| {
                 ask_leader(&self.router, shard, deadline, true, move |node, left| async move {
                     transport.count(&node, shard, known.id, left).await
@@ -351,7 +348,8 @@ impl Coordinator {
         let read_ts =
             self.transport.timestamp(limit).await.map_err(|reason| CoordinatorError::ClockUnavailable { reason })?;
         let transport = &self.transport;
-        let pages: Vec<(ShardId, ShardPage)> = futures::stream::iter(map.shards.shards.iter().map(|shard| shard.id))
+        let shards: Vec<ShardId> = map.shards.shards.iter().map(|shard| shard.id).collect();
+        let pages: Vec<(ShardId, ShardPage)> = futures::stream::iter(shards)
             .map(|shard| async move {
                 let page = ask_leader(&self.router, shard, deadline, true, |node, left| async move {
                     transport.list(&node, shard, known.id, prefix, after, count, Read::At(read_ts), left).await

@@ -6,7 +6,9 @@
 use crate::error::CoordinatorError;
 use parking_lot::Mutex;
 use phoenixmldb_types::shard_map::{Shard, document_hash};
-use phoenixmldb_types::{ClusterMap, ContainerId, ContainerName, DocumentName, Epoch, MapContainer, MapNode, NodeName, ShardId};
+use phoenixmldb_types::{
+    ClusterMap, ContainerId, ContainerName, DocumentName, Epoch, MapContainer, MapNode, NodeName, ShardId,
+};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -104,7 +104,9 @@ impl Replicas {
                     if let Some(shard) = group.id().as_shard()
                         && group.leadership().is_some()
                     {
-                        let due = resolved.get(&shard).is_none_or(|at| at.elapsed().as_millis() as u64 >= RESOLVED_INTERVAL_MS);
+                        let due = resolved
+                            .get(&shard)
+                            .is_none_or(|at| at.elapsed().as_millis() as u64 >= RESOLVED_INTERVAL_MS);
                         if due {
                             resolved.insert(shard, tokio::time::Instant::now());
                             let (this, known, timestamps) = (self.clone(), known.clone(), timestamps.clone());
@@ -121,7 +123,9 @@ impl Replicas {
 
     async fn open_replicas(&self, map: &ClusterMap) -> Result<(), StateFault> {
         let mine = |replicas: &[Replica]| {
-            replicas.iter().any(|replica| replica.node == self.own && replica.raft_id.0 == self.groups.config().own.raft_id)
+            replicas
+                .iter()
+                .any(|replica| replica.node == self.own && replica.raft_id.0 == self.groups.config().own.raft_id)
         };
         let members = |replicas: &[Replica]| -> BTreeMap<u64, Peer> {
             let peer = |replica: &Replica| {

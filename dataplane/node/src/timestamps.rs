@@ -91,10 +91,12 @@ mod tests {
     async fn who_waits_shares_the_next_request_and_all_get_their_own() {
         let counter = Arc::new(Counter { state: Mutex::new((100, vec![])), permits: tokio::sync::Semaphore::new(0) });
         let timestamps = Timestamps::start(counter.clone(), &tokio::runtime::Handle::current());
-        let ask = || tokio::spawn({
-            let timestamps = timestamps.clone();
-            async move { timestamps.next().await.unwrap().0 }
-        });
+        let ask = || {
+            tokio::spawn({
+                let timestamps = timestamps.clone();
+                async move { timestamps.next().await.unwrap().0 }
+            })
+        };
         let first = ask();
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;

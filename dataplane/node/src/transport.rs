@@ -9,8 +9,8 @@ use phoenixmldb_coordinator::transport::{Read, Served, ShardPage, ShardTransport
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::internal::shard_service_client::ShardServiceClient;
 use phoenixmldb_proto::internal::{
-    GrantRequest, RequestContext, ShardCountRequest, ShardGetRequest, ShardHashRequest, ShardListRequest, ShardReadInfo, ShardWriteRequest,
-    StoredInfo,
+    GrantRequest, RequestContext, ShardCountRequest, ShardGetRequest, ShardHashRequest, ShardListRequest,
+    ShardReadInfo, ShardWriteRequest, StoredInfo,
 };
 use phoenixmldb_shard::{Outcome, ShardCommand};
 use phoenixmldb_store::EncodedDocument;
@@ -378,8 +378,7 @@ impl ClockSource for ClockGroup {
     async fn grant(&self, count: u32) -> Result<Timestamp, String> {
         let Some(map) = self.map.borrow().clone() else { return Err("no shard map yet".to_owned()) };
         let hint = self.leader.lock().clone();
-        let mut nodes: Vec<&MapNode> =
-            map.shards.clock.iter().filter_map(|replica| map.node(&replica.node)).collect();
+        let mut nodes: Vec<&MapNode> = map.shards.clock.iter().filter_map(|replica| map.node(&replica.node)).collect();
         nodes.sort_by_key(|node| (Some(&node.name) != hint.as_ref(), node.name != self.own));
         let mut tried = Vec::new();
         let mut next = 0;

@@ -115,8 +115,10 @@ impl DocumentService for DocumentRpc {
         let request = request.into_inner();
         let stamp = stamp(request.write_id)?;
         let (container, name) = (&request.container, &request.name);
-        let answer =
-            self.coordinator.delete_document(container, name, request.if_version, request.if_exists, stamp, limit).await;
+        let answer = self
+            .coordinator
+            .delete_document(container, name, request.if_version, request.if_exists, stamp, limit)
+            .await;
         let (deleted, version) = answer.map_err(status)?;
         Ok(Response::new(DeleteDocumentResponse { deleted, version: version.0, repeated_attempt: false }))
     }

@@ -1,0 +1,256 @@
+//! The controller role: the control group, and what its leader does on its own.
+
+use crate::data_dir::Membership;
+use crate::error::StartError;
+use crate::limits::{DUTY_INTERVAL_MS, LEADER_SEARCH_MS};
+use crate::machine::ControlMachine;
+use crate::observed::{Health, Heard, Observed};
+use crate::snapshot::{Taken, snapshot};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use phoenixmldb_placement::{PlacementNode, clock_voters, place};
+use phoenixmldb_proto::PublicError;
+use phoenixmldb_proto::admin::ClusterSnapshot;
+use phoenixmldb_raft::{GroupError, Groups, Peer, RaftGroup};
+use phoenixmldb_state::{ClusterState, Command, Level, Outcome};
+use phoenixmldb_types::clock::Clock;
+use phoenixmldb_types::{Code, GroupId, NodeName, Settings};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// A running controller.
+pub struct Controller {
+    own: NodeName,
+    group: RaftGroup,
+    state: watch::Receiver<Arc<ClusterState>>,
+    observed: Mutex<Observed>,
+    membership: Membership,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+}
+
+fn control_error(error: &GroupError) -> PublicError {
+    let message = error.to_string();
+    match error {
+        GroupError::NotLeader { leader } => {
+            let error = PublicError::new(Code::NotLeader, message);
+            match leader {
+                Some(peer) => error.with("leader", &peer.name).with("leader_address", &peer.address),
+                None => error,
+            }
+        }
+        GroupError::Refused { .. } => PublicError::new(Code::Refused, message),
+        GroupError::Overloaded { .. } => PublicError::new(Code::Overloaded, message),
+        GroupError::LeadershipChanged
+        | GroupError::NoQuorum
+        | GroupError::Ambiguous
+        | GroupError::Timeout { .. }
+        | GroupError::Stopped { .. } => {
+            PublicError::new(Code::ControlUnavailable, message).help("phoenixmldb-cluster status")
+        }
+    }
+}
+
+impl Controller {
+    /// Opens the control group in `data`, and starts it when this node is the founder.
+    pub async fn start(
+        own: NodeName,
+        data: &Path,
+        groups: &Arc<Groups>,
+        membership: Membership,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<Self>, StartError> {
+        let fault = |error: &dyn std::fmt::Display| StartError::Fault(error.to_string());
+        let (machine, state) = ControlMachine::open(data.join("control.state")).map_err(|error| fault(&error))?;
+        let group = groups.open(GroupId::CONTROL, Box::new(machine)).await.map_err(|error| fault(&error))?;
+        if membership.founder {
+            let peer = |member: &crate::data_dir::Member| {
+                let (raft_id, name) = (member.raft_id.0, member.name.to_string());
+                (raft_id, Peer { raft_id, name, address: member.peer_address.clone() })
+            };
+            let members: BTreeMap<u64, Peer> = membership.voters.iter().map(peer).collect();
+            group.initialize(members).await.map_err(|error| fault(&error))?;
+        }
+        let observed = Mutex::new(Observed::since(clock.monotonic()));
+        Ok(Arc::new(Self { own, group, state, observed, membership, settings, clock }))
+    }
+
+    /// The state this controller has applied.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<Arc<ClusterState>> {
+        self.state.clone()
+    }
+
+    /// The control group.
+    #[must_use]
+    pub fn group(&self) -> &RaftGroup {
+        &self.group
+    }
+
+    /// The cluster it controls.
+    #[must_use]
+    pub fn membership(&self) -> &Membership {
+        &self.membership
+    }
+
+    /// Wall clock, in milliseconds since 1970.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.clock.wall_ms()
+    }
+
+    /// Agrees on a change. Errors: not the leader (with its address), no quorum, or the state's refusal.
+    pub async fn propose(&self, command: &Command) -> Result<Outcome, PublicError> {
+        let limit = Duration::from_millis(LEADER_SEARCH_MS);
+        let proposed = tokio::time::timeout(limit, self.group.propose(Bytes::from(command.to_bytes()))).await;
+        let reply = match proposed {
+            Ok(reply) => reply.map_err(|error| control_error(&error))?,
+            Err(_) => return Err(control_error(&GroupError::NoQuorum)),
+        };
+        let outcome = Outcome::from_bytes(&reply)
+            .map_err(|error| PublicError::new(Code::Internal, format!("reading an outcome: {error}")))?;
+        match outcome {
+            Outcome::Refused(refusal) => {
+                Err(PublicError::new(refusal.code(), refusal.to_string()).help(refusal.help()))
+            }
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Refuses with the leader's address unless this controller leads and a quorum agrees.
+    pub async fn confirm_leader(&self) -> Result<(), PublicError> {
+        self.group.read_barrier().await.map_err(|error| control_error(&error))
+    }
+
+    /// Remembers a heartbeat. Error: this controller does not lead.
+    pub fn heartbeat(&self, node: NodeName, mut heard: Heard) -> Result<u64, PublicError> {
+        if self.group.leadership().is_none() {
+            return Err(control_error(&GroupError::NotLeader { leader: self.group.leader() }));
+        }
+        heard.at = self.clock.monotonic();
+        self.observed.lock().record(node, heard);
+        Ok(self.state.borrow().version)
+    }
+
+    /// Moves leadership of the control group to a voter, and waits until it leads.
+    pub async fn transfer(&self, to: &NodeName) -> Result<(), PublicError> {
+        self.confirm_leader().await?;
+        let status = self.group.status();
+        let target = status.voters.values().find(|peer| peer.name == to.as_str()).ok_or_else(|| {
+            let voters: Vec<&str> = status.voters.values().map(|peer| peer.name.as_str()).collect();
+            PublicError::new(Code::Refused, format!("{to} has no vote in the control group; {} have", voters.join(", ")))
+        })?;
+        if *to == self.own {
+            return Ok(());
+        }
+        self.group.transfer_leader(target.raft_id).await.map_err(|error| control_error(&error))
+    }
+
+    /// The cluster as this controller sees it.
+    #[must_use]
+    pub fn snapshot(&self) -> ClusterSnapshot {
+        let state = self.state.borrow().clone();
+        let taken = Taken {
+            from: self.own.as_str(),
+            now: self.clock.monotonic(),
+            wall_ms: self.clock.wall_ms(),
+            waiting: self.waiting(&state),
+        };
+        snapshot(&state, &self.observed.lock(), &self.group.status(), &taken)
+    }
+
+    /// For whom placement waits.
+    fn waiting(&self, state: &ClusterState) -> String {
+        let expected = state.expected_data_nodes(self.founders_with_data());
+        let there = state.data_nodes().count();
+        let missing = self.membership.voters.iter().filter(|voter| voter.data && !state.nodes.contains_key(&voter.name));
+        let missing: Vec<&str> = missing.map(|voter| voter.name.as_str()).collect();
+        if missing.is_empty() {
+            let more = (expected as usize).saturating_sub(there);
+            format!("forming, {there}/{expected}, waiting for {more} more data node{}", if more == 1 { "" } else { "s" })
+        } else {
+            format!("forming, {there}/{expected}, waiting for {}", missing.join(", "))
+        }
+    }
+
+    fn founders_with_data(&self) -> u32 {
+        u32::try_from(self.membership.voters.iter().filter(|voter| voter.data).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Does what is the leader's to do, until the process ends.
+    pub async fn run(self: Arc<Self>) {
+        let mut led: Option<u64> = None;
+        let mut known: BTreeMap<NodeName, Health> = BTreeMap::new();
+        let mut pulse = tokio::time::interval(Duration::from_millis(DUTY_INTERVAL_MS));
+        pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            pulse.tick().await;
+            let Some(token) = self.group.leadership() else {
+                led = None;
+                continue;
+            };
+            if led != Some(token.term) {
+                led = Some(token.term);
+                known.clear();
+                *self.observed.lock() = Observed::since(self.clock.monotonic());
+                tracing::info!(term = token.term, "leads the control group");
+            }
+            if let Err(error) = self.duties(&mut known).await {
+                tracing::debug!(%error, "a duty of the control leader waits");
+            }
+        }
+    }
+
+    async fn duties(&self, known: &mut BTreeMap<NodeName, Health>) -> Result<(), PublicError> {
+        let state = self.state.borrow().clone();
+        let now_ms = self.clock.wall_ms();
+        if state.identity.is_none() {
+            let form = Command::Form {
+                cluster_id: self.membership.cluster_id.clone(),
+                incarnation: self.membership.incarnation.clone(),
+                settings: self.settings.clone(),
+                now_ms,
+            };
+            self.propose(&form).await?;
+            return Ok(());
+        }
+        let nodes: Vec<PlacementNode> = state
+            .data_nodes()
+            .map(|node| PlacementNode { name: node.name.clone(), raft_id: node.raft_id, zone: node.zone.clone() })
+            .collect();
+        let expected = state.expected_data_nodes(self.founders_with_data()) as usize;
+        if !state.shards.is_formed() && nodes.len() >= expected.max(1) {
+            let settings = &state.settings;
+            let shards = place(settings.shard_count, settings.replication_factor, &nodes)
+                .map_err(|error| PublicError::new(Code::Forming, error.to_string()))?;
+            self.propose(&Command::Place { shards, clock: clock_voters(&nodes), now_ms }).await?;
+        }
+        self.note_health(&state, known, now_ms).await
+    }
+
+    /// Makes an event of each node that went or came.
+    async fn note_health(
+        &self,
+        state: &ClusterState,
+        known: &mut BTreeMap<NodeName, Health>,
+        now_ms: u64,
+    ) -> Result<(), PublicError> {
+        let now = self.clock.monotonic();
+        for name in state.nodes.keys() {
+            let health = self.observed.lock().health(name, now);
+            let before = known.insert(name.clone(), health);
+            let (level, text) = match (before, health) {
+                (Some(Health::Down), Health::Healthy) => (Level::Info, "is back"),
+                (Some(Health::Healthy | Health::Suspect | Health::Joining), Health::Down) => (Level::Warn, "is down"),
+                _ => continue,
+            };
+            let (subject, text, by) = (name.to_string(), text.to_owned(), "control".to_owned());
+            self.propose(&Command::Record { level, subject, text, by, now_ms }).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! gRPC services of the control plane: wire to types and back.
+
+mod admin;
+mod control;
+
+pub use admin::{AdminRpc, View};
+pub use control::{ControlRpc, Introduction, describe, hello_from_wire, hello_to_wire};
