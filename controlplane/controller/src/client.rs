@@ -3,12 +3,12 @@
 use crate::limits::{CALL_TIMEOUT_MS, CONNECT_TIMEOUT_MS, LEADER_SEARCH_MS};
 use parking_lot::Mutex;
 use phoenixmldb_proto::PublicError;
+use phoenixmldb_proto::admin::{ClusterSnapshot, ListEventsResponse};
 use phoenixmldb_proto::internal::control_service_client::ControlServiceClient;
 use phoenixmldb_proto::internal::{
     ControlCreateContainerRequest, ControlDeleteContainerRequest, GetSnapshotRequest, Greeting, HeartbeatRequest,
     NodeDescription, ReadEventsRequest, RegisterRequest, TransferControlRequest, WatchMapRequest, WatchMapResponse,
 };
-use phoenixmldb_proto::admin::{ClusterSnapshot, ListEventsResponse};
 use phoenixmldb_types::{ClusterMap, Code, ContainerName, MapContainer};
 use prost::Message;
 use std::collections::HashMap;
@@ -84,18 +84,20 @@ fn elsewhere(error: &PublicError) -> bool {
 pub struct ControlClient {
     cluster_id: String,
     incarnation: String,
+    own: Option<String>,
     addresses: Mutex<Vec<String>>,
     leader: Mutex<Option<String>>,
     channels: Channels,
 }
 
 impl ControlClient {
-    /// Knows these controllers to begin with.
+    /// Knows these controllers to begin with; `own` is this node's peer address if it is one itself.
     #[must_use]
-    pub fn new(cluster_id: String, incarnation: String, addresses: Vec<String>) -> Self {
+    pub fn new(cluster_id: String, incarnation: String, own: Option<String>, addresses: Vec<String>) -> Self {
         Self {
             cluster_id,
             incarnation,
+            own,
             addresses: Mutex::new(addresses),
             leader: Mutex::new(None),
             channels: Channels::default(),
@@ -116,6 +118,7 @@ impl ControlClient {
     pub fn addresses(&self) -> Vec<String> {
         let leader = self.leader.lock().clone();
         let mut addresses = self.addresses.lock().clone();
+        addresses.extend(self.own.iter().filter(|own| !addresses.contains(own)).cloned().collect::<Vec<_>>());
         addresses.sort_by_key(|address| Some(address) != leader.as_ref());
         addresses
     }

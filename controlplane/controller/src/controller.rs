@@ -142,7 +142,10 @@ impl Controller {
         let status = self.group.status();
         let target = status.voters.values().find(|peer| peer.name == to.as_str()).ok_or_else(|| {
             let voters: Vec<&str> = status.voters.values().map(|peer| peer.name.as_str()).collect();
-            PublicError::new(Code::Refused, format!("{to} has no vote in the control group; {} have", voters.join(", ")))
+            PublicError::new(
+                Code::Refused,
+                format!("{to} has no vote in the control group; {} have", voters.join(", ")),
+            )
         })?;
         if *to == self.own {
             return Ok(());
@@ -167,11 +170,15 @@ impl Controller {
     fn waiting(&self, state: &ClusterState) -> String {
         let expected = state.expected_data_nodes(self.founders_with_data());
         let there = state.data_nodes().count();
-        let missing = self.membership.voters.iter().filter(|voter| voter.data && !state.nodes.contains_key(&voter.name));
+        let missing =
+            self.membership.voters.iter().filter(|voter| voter.data && !state.nodes.contains_key(&voter.name));
         let missing: Vec<&str> = missing.map(|voter| voter.name.as_str()).collect();
         if missing.is_empty() {
             let more = (expected as usize).saturating_sub(there);
-            format!("forming, {there}/{expected}, waiting for {more} more data node{}", if more == 1 { "" } else { "s" })
+            format!(
+                "forming, {there}/{expected}, waiting for {more} more data node{}",
+                if more == 1 { "" } else { "s" }
+            )
         } else {
             format!("forming, {there}/{expected}, waiting for {}", missing.join(", "))
         }

@@ -101,7 +101,11 @@ impl DataDir {
     pub fn identity(&self, name: &NodeName) -> Result<Identity, StartError> {
         if let Some(identity) = self.read::<Identity>("node.json")? {
             if identity.node_id != *name {
-                return Err(StartError::OtherNode { path: self.path.clone(), owner: identity.node_id, given: name.clone() });
+                return Err(StartError::OtherNode {
+                    path: self.path.clone(),
+                    owner: identity.node_id,
+                    given: name.clone(),
+                });
             }
             return Ok(identity);
         }

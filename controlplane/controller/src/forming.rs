@@ -64,12 +64,7 @@ pub fn incarnation(cluster_id: &ClusterId, voters: &[Member]) -> String {
 ///
 /// `default_cluster` is the id for a cluster that nobody has named.
 #[must_use]
-pub fn decide(
-    own: &Hello,
-    bootstrap: &[String],
-    heard: &BTreeMap<String, Hello>,
-    default_cluster: &ClusterId,
-) -> Step {
+pub fn decide(own: &Hello, bootstrap: &[String], heard: &BTreeMap<String, Hello>, default_cluster: &ClusterId) -> Step {
     for (address, other) in heard {
         if let (Some(mine), Some(theirs)) = (&own.cluster_id, &other.cluster_id)
             && mine != theirs

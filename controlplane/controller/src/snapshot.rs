@@ -2,9 +2,7 @@
 
 use crate::limits::LAGGING_ENTRIES;
 use crate::observed::{Health, Observed};
-use phoenixmldb_proto::admin::{
-    ClusterSnapshot, ContainerView, Event, NodeView, ReplicaView, SettingsView, ShardView,
-};
+use phoenixmldb_proto::admin::{ClusterSnapshot, ContainerView, Event, NodeView, ReplicaView, SettingsView, ShardView};
 use phoenixmldb_raft::GroupStatus;
 use phoenixmldb_state::ClusterState;
 use phoenixmldb_types::shard_map::Shard;
@@ -28,11 +26,15 @@ pub struct Taken<'a> {
 
 /// Puts the snapshot together.
 #[must_use]
-pub fn snapshot(state: &ClusterState, observed: &Observed, control: &GroupStatus, taken: &Taken<'_>) -> ClusterSnapshot {
+pub fn snapshot(
+    state: &ClusterState,
+    observed: &Observed,
+    control: &GroupStatus,
+    taken: &Taken<'_>,
+) -> ClusterSnapshot {
     let formed = state.shards.is_formed();
     let shards: Vec<ShardView> = state.shards.shards.iter().map(|shard| shard_view(shard, observed, taken)).collect();
-    let (cluster_id, incarnation) =
-        state.identity.clone().map(|(id, life)| (id.to_string(), life)).unwrap_or_default();
+    let (cluster_id, incarnation) = state.identity.clone().map(|(id, life)| (id.to_string(), life)).unwrap_or_default();
     let leader = control.leader.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
     let clock_leader = observed.leader(GroupId::CLOCK, taken.now).map(|(name, _)| name.clone());
     let mut clock: Vec<_> = state.shards.clock.iter().map(|replica| replica.node.clone()).collect();

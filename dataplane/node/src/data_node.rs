@@ -99,6 +99,17 @@ impl DataNode {
         &self.transport
     }
 
+    /// Waits until every shard placed here has a replica that knows its leader; tells `waiting` what is missing.
+    pub async fn wait_serving(&self, waiting: &(dyn Fn(&str) + Sync)) {
+        loop {
+            match self.replicas.missing() {
+                None => return,
+                Some(reason) => waiting(&reason),
+            }
+            tokio::time::sleep(Duration::from_millis(crate::limits::RECONCILE_MS / 4)).await;
+        }
+    }
+
     /// Adds the services of the client port.
     pub fn add_client_services(&self, routes: &mut RoutesBuilder) {
         routes.add_service(

@@ -26,3 +26,4 @@ pub mod timestamps;
 pub mod transport;
 
 pub use data_node::{DataNode, DataNodeConfig};
+pub use phoenixmldb_coordinator::{ControlPlane, CoordinatorError};

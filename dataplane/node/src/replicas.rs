@@ -202,6 +202,21 @@ impl Replicas {
         }
     }
 
+    /// What keeps this node from serving all that is placed here; `None` when nothing does.
+    pub fn missing(&self) -> Option<String> {
+        let map = self.map.borrow().clone();
+        let Some(map) = map.filter(|map| map.shards.is_formed()) else {
+            return Some("forming: shards are not placed yet".to_owned());
+        };
+        let own = |shard: &&phoenixmldb_types::Shard| shard.replicas.iter().any(|replica| replica.node == self.own);
+        let leaderless = |shard: &&phoenixmldb_types::Shard| {
+            self.groups.get(GroupId::shard(shard.id)).is_none_or(|group| group.leader().is_none())
+        };
+        let missing: Vec<String> =
+            map.shards.shards.iter().filter(own).filter(leaderless).map(|shard| shard.id.to_string()).collect();
+        (!missing.is_empty()).then(|| format!("shards without a leader: {}", missing.join(", ")))
+    }
+
     /// Gives a write its timestamp, replicates and applies it. The task it runs in is not cancelled with its caller.
     pub async fn write(
         self: &Arc<Self>,

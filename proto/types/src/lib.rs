@@ -17,6 +17,7 @@ pub mod clock;
 pub mod cluster_map;
 pub mod code;
 pub mod ids;
+pub mod intent;
 pub mod limits;
 pub mod name;
 pub mod shard_map;

@@ -139,8 +139,7 @@ impl ControlService for ControlRpc {
         if let (Some(mine), Some(theirs)) = (&own.cluster_id, &other.cluster_id)
             && mine != theirs
         {
-            let message =
-                format!("cluster id mismatch: peer says {:?}, you said {:?}", mine.as_str(), theirs.as_str());
+            let message = format!("cluster id mismatch: peer says {:?}, you said {:?}", mine.as_str(), theirs.as_str());
             return Err(PublicError::new(Code::WrongCluster, message).into());
         }
         Ok(Response::new(hello_to_wire(&own)))
@@ -201,9 +200,8 @@ impl ControlService for ControlRpc {
         };
         match controller.propose(&command).await? {
             Outcome::Container(container, created) => {
-                let container = serde_json::to_vec(&container).map_err(|error| {
-                    PublicError::new(Code::Internal, format!("writing a container: {error}"))
-                })?;
+                let container = serde_json::to_vec(&container)
+                    .map_err(|error| PublicError::new(Code::Internal, format!("writing a container: {error}")))?;
                 Ok(Response::new(ControlCreateContainerResponse { container: container.into(), created }))
             }
             other => Err(PublicError::new(Code::Internal, format!("creating a container: {other:?}")).into()),
@@ -225,7 +223,10 @@ impl ControlService for ControlRpc {
         Ok(Response::new(ControlDeleteContainerResponse { deleted }))
     }
 
-    async fn get_snapshot(&self, request: Request<GetSnapshotRequest>) -> Result<Response<GetSnapshotResponse>, Status> {
+    async fn get_snapshot(
+        &self,
+        request: Request<GetSnapshotRequest>,
+    ) -> Result<Response<GetSnapshotResponse>, Status> {
         let controller = self.controller(&request.get_ref().cluster_id)?;
         controller.confirm_leader().await?;
         Ok(Response::new(GetSnapshotResponse { snapshot: controller.snapshot().encode_to_vec().into() }))

@@ -1,0 +1,129 @@
+//! Plain HTTP on the client port: `/health`, `/ready`, `/metrics`, `/cluster/metrics`.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use parking_lot::Mutex;
+use phoenixmldb_types::clock::Clock;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Whether a node serves, and why not.
+#[derive(Clone)]
+pub struct Readiness {
+    reason: Arc<Mutex<Option<String>>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Readiness {
+    /// Not yet.
+    #[must_use]
+    pub fn new(reason: &str, clock: Arc<dyn Clock>) -> Self {
+        Self { reason: Arc::new(Mutex::new(Some(reason.to_owned()))), clock }
+    }
+
+    /// Does not serve; says why.
+    pub fn waits(&self, reason: impl Into<String>) {
+        *self.reason.lock() = Some(reason.into());
+    }
+
+    /// Serves.
+    pub fn serves(&self) {
+        *self.reason.lock() = None;
+    }
+
+    /// Why it does not serve.
+    #[must_use]
+    pub fn reason(&self) -> Option<String> {
+        self.reason.lock().clone()
+    }
+
+    /// Since the process started, in seconds.
+    #[must_use]
+    pub fn uptime_s(&self) -> u64 {
+        self.clock.monotonic().as_secs()
+    }
+}
+
+/// Something that can be scraped: Prometheus text, format 0.0.4.
+pub type Scrape = Arc<dyn Fn() -> futures::future::BoxFuture<'static, String> + Send + Sync>;
+
+#[derive(Clone)]
+struct Pages {
+    readiness: Readiness,
+    metrics: Scrape,
+    cluster_metrics: Scrape,
+}
+
+/// `3d 4h`, `4h 5m`, `5m 6s`, `6s`.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    let parts = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let mut left = seconds;
+    let mut text = String::new();
+    let mut shown = 0;
+    for (size, unit) in parts {
+        let count = left / size;
+        left %= size;
+        if count > 0 || (size == 1 && shown == 0) {
+            let space = if shown == 0 { "" } else { " " };
+            write!(text, "{space}{count}{unit}").expect("a string takes everything");
+            shown += 1;
+        }
+        if shown == 2 {
+            break;
+        }
+    }
+    text
+}
+
+/// The routes.
+#[must_use]
+pub fn routes(readiness: Readiness, metrics: Scrape, cluster_metrics: Scrape) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/live", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(|State(pages): State<Pages>| async move { text((pages.metrics)().await) }))
+        .route(
+            "/cluster/metrics",
+            get(|State(pages): State<Pages>| async move { text((pages.cluster_metrics)().await) }),
+        )
+        .with_state(Pages { readiness, metrics, cluster_metrics })
+}
+
+async fn health(State(pages): State<Pages>) -> Response {
+    let body = serde_json::json!({
+        "status": "healthy",
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime": span(pages.readiness.uptime_s()),
+    });
+    ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
+}
+
+async fn ready(State(pages): State<Pages>) -> Response {
+    match pages.readiness.reason() {
+        None => (StatusCode::OK, "ready\n").into_response(),
+        Some(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
+    }
+}
+
+fn text(body: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_show_their_two_largest_parts() {
+        for (seconds, text) in
+            [(0, "0s"), (6, "6s"), (306, "5m 6s"), (3_600, "1h"), (273_600, "3d 4h"), (86_405, "1d 5s")]
+        {
+            assert_eq!(span(seconds), text);
+        }
+    }
+}

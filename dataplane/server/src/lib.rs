@@ -1,1 +1,0 @@
-//! Links the data and controller roles into one program.
