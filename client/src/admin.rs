@@ -4,7 +4,8 @@ use crate::{Client, ClientError};
 use phoenixmldb_proto::admin::cluster_service_client::ClusterServiceClient;
 use phoenixmldb_proto::admin::{
     CheckShardsRequest, ClusterSnapshot, Event, GetClusterRequest, GetTopologyRequest, ListEventsRequest,
-    LocateRequest, LocateResponse, ShardCheck, Topology, WatchClusterRequest, WatchClusterResponse,
+    LocateRequest, LocateResponse, ShardCheck, Topology, TransferLeadershipRequest, WatchClusterRequest,
+    WatchClusterResponse,
 };
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -73,6 +74,16 @@ impl Client {
         self.run(None, |channel| {
             let request = self.request(message.clone());
             async move { Ok(cluster(channel).check_shards(request).await?.into_inner().shards) }
+        })
+        .await
+    }
+
+    /// Moves leadership of the control group to a node; gives the leader's name once it is seen to lead.
+    pub async fn transfer_leadership(&self, to: &str) -> Result<String, ClientError> {
+        let message = TransferLeadershipRequest { to: to.to_owned() };
+        self.run(None, |channel| {
+            let request = self.request(message.clone());
+            async move { Ok(cluster(channel).transfer_leadership(request).await?.into_inner().leader) }
         })
         .await
     }

@@ -39,13 +39,14 @@ const ANSWERED: u32 = 0;
 const REFUSED: u32 = 100;
 
 type Reply = oneshot::Sender<Result<Bytes, TransportError>>;
+type Queue = mpsc::Sender<(Frame, Reply)>;
 
 /// Carries frames over gRPC.
 pub struct GrpcTransport {
     cluster_id: String,
     own_id: u64,
     runtime: tokio::runtime::Handle,
-    lanes: Mutex<BTreeMap<(u64, Lane), mpsc::Sender<(Frame, Reply)>>>,
+    lanes: Mutex<BTreeMap<(u64, Lane), Queue>>,
 }
 
 impl GrpcTransport {
@@ -56,7 +57,7 @@ impl GrpcTransport {
     }
 
     /// The queue towards a peer; its task is started by the first frame.
-    fn lane(&self, peer: &Peer, lane: Lane) -> mpsc::Sender<(Frame, Reply)> {
+    fn lane(&self, peer: &Peer, lane: Lane) -> Queue {
         let mut lanes = self.lanes.lock();
         let key = (peer.raft_id, lane);
         match lanes.get(&key) {

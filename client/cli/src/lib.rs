@@ -1,1 +1,19 @@
-//! The operator's and user's command line, phoenixmldb-cluster.
+//! `phoenixmldb-cluster`: the command line of operators and users.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`args`] | the grammar |
+//! | [`verbs`] | one function per verb |
+//! | [`status`] | the status text; pure |
+//! | [`context`] | which nodes to talk to |
+//! | [`error`], [`exit`] | what went wrong, and the table of exit codes |
+//! | [`demo`] | a cluster on this machine, and a drill with it |
+
+pub mod args;
+pub mod context;
+pub mod demo;
+pub mod error;
+pub mod exit;
+pub mod output;
+pub mod status;
+pub mod verbs;

@@ -6,6 +6,8 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parking_lot::Mutex;
+use phoenixmldb_proto::PublicError;
+use phoenixmldb_types::Code;
 use phoenixmldb_types::clock::Clock;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Readiness {
     reason: Arc<Mutex<Option<String>>>,
+    cluster_id: Arc<Mutex<Option<String>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -21,12 +24,23 @@ impl Readiness {
     /// Not yet.
     #[must_use]
     pub fn new(reason: &str, clock: Arc<dyn Clock>) -> Self {
-        Self { reason: Arc::new(Mutex::new(Some(reason.to_owned()))), clock }
+        Self { reason: Arc::new(Mutex::new(Some(reason.to_owned()))), cluster_id: Arc::default(), clock }
     }
 
     /// Does not serve; says why.
     pub fn waits(&self, reason: impl Into<String>) {
         *self.reason.lock() = Some(reason.into());
+    }
+
+    /// The cluster it is started for, once that is known.
+    pub fn belongs_to(&self, cluster_id: Option<String>) {
+        *self.cluster_id.lock() = cluster_id;
+    }
+
+    /// The cluster it is started for.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<String> {
+        self.cluster_id.lock().clone()
     }
 
     /// Serves.
@@ -92,6 +106,25 @@ pub fn routes(readiness: Readiness, metrics: Scrape, cluster_metrics: Scrape) ->
             get(|State(pages): State<Pages>| async move { text((pages.cluster_metrics)().await) }),
         )
         .with_state(Pages { readiness, metrics, cluster_metrics })
+}
+
+/// Answers gRPC calls of a node that belongs to no cluster yet: `FORMING`, and why.
+async fn forming(State(pages): State<Pages>) -> Response {
+    let reason = pages.readiness.reason().unwrap_or_else(|| "starting".to_owned());
+    let error = PublicError::new(Code::Forming, reason).help("phoenixmldb-cluster status");
+    let error = match pages.readiness.cluster_id() {
+        Some(cluster_id) => error.with("cluster_id", cluster_id),
+        None => error,
+    };
+    tonic::Status::from(error).into_http()
+}
+
+/// The routes of a node that belongs to no cluster yet.
+#[must_use]
+pub fn forming_routes(readiness: Readiness) -> Router {
+    let nothing: Scrape = Arc::new(|| futures::FutureExt::boxed(async { String::new() }));
+    let pages = Pages { readiness: readiness.clone(), metrics: nothing.clone(), cluster_metrics: nothing.clone() };
+    routes(readiness, nothing.clone(), nothing).merge(Router::new().fallback(forming).with_state(pages))
 }
 
 async fn health(State(pages): State<Pages>) -> Response {

@@ -7,6 +7,7 @@ use phoenixmldb_controller::{FileConfig, Process, ProcessConfig, StartError};
 use phoenixmldb_proto::admin::NodeLoad;
 use phoenixmldb_types::clock::SystemClock;
 use phoenixmldb_types::{ClusterId, NodeName};
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -74,9 +75,10 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_env("PHOENIXMLDB_LOG")
-                .unwrap_or_else(|_| "info,openraft=warn".into()),
+                .unwrap_or_else(|_| "info,openraft=error".into()),
         )
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let runtimes = (
         tokio::runtime::Runtime::new(),

@@ -11,7 +11,7 @@ use crate::controller::Controller;
 use crate::data_dir::{DataDir, Member, Membership};
 use crate::error::StartError;
 use crate::forming::{Hello, Step, decide};
-use crate::http::{Readiness, Scrape, routes};
+use crate::http::{Readiness, Scrape, forming_routes, routes};
 use crate::limits::HELLO_INTERVAL_MS;
 use crate::link::Link;
 use crate::metrics;
@@ -89,10 +89,6 @@ pub struct Process {
     readiness: Readiness,
 }
 
-fn nothing() -> Scrape {
-    Arc::new(|| async { String::new() }.boxed())
-}
-
 /// The address others reach a port by.
 fn advertised(config: &ProcessConfig, bind: &str, given: Option<&String>, port: u16) -> Result<String, StartError> {
     let resolves = |address: &str| address.to_socket_addrs().is_ok_and(|mut found| found.next().is_some());
@@ -145,7 +141,8 @@ impl Process {
             voters: Vec::new(),
         }));
         let here = tokio::runtime::Handle::current();
-        let health = routes(readiness.clone(), nothing(), nothing());
+        readiness.belongs_to(config.cluster_id.as_ref().map(ToString::to_string));
+        let health = forming_routes(readiness.clone());
         let client_port = Port::open(&config.bind, config.port, health, &here).await?;
         let greet = ControlServiceServer::new(ControlRpc::new(introduction.clone(), None));
         let mut greetings = RoutesBuilder::default();

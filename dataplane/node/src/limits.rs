@@ -26,3 +26,6 @@ pub const STOP_TRANSFER_MS: u64 = 3_000;
 
 /// Items of a query result in one message, in items: large enough to cost little, small enough to stream.
 pub const QUERY_ITEMS_PER_MESSAGE: usize = 256;
+
+/// Time after which a replica that is not the preferred leader begins a group that has never had one, in milliseconds.
+pub const INITIALISE_AFTER_MS: u64 = 1_000;

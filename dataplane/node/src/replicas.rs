@@ -1,7 +1,7 @@
 //! The shard and clock groups hosted here: opened as the cluster map says, asked by the services.
 
 use crate::inflight::InFlight;
-use crate::limits::{RECONCILE_MS, RESOLVED_INTERVAL_MS, SUPERSEDED_ATTEMPTS_MAX};
+use crate::limits::{INITIALISE_AFTER_MS, RECONCILE_MS, RESOLVED_INTERVAL_MS, SUPERSEDED_ATTEMPTS_MAX};
 use crate::machine::{ClockMachine, ShardMachine, clock_state};
 use crate::timestamps::Timestamps;
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use phoenixmldb_store::keyspace::MetaTag;
 use phoenixmldb_store::mvcc::{self, VersionInfo};
 use phoenixmldb_store::{EncodedDocument, Kv};
 use phoenixmldb_types::clock::Clock;
-use phoenixmldb_types::shard_map::Replica;
+use phoenixmldb_types::shard_map::{Replica, Shard};
 use phoenixmldb_types::{ClusterMap, ContainerId, DocumentName, GroupId, NodeName, ShardId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub struct Replicas {
     clock: Arc<dyn Clock>,
     map: watch::Receiver<Option<Arc<ClusterMap>>>,
     in_flight: Mutex<HashMap<ShardId, Arc<InFlight>>>,
+    opened: Mutex<HashMap<GroupId, tokio::time::Instant>>,
     granter: tokio::sync::Mutex<Option<(u64, Granter)>>,
 }
 
@@ -75,7 +76,7 @@ impl Replicas {
         map: watch::Receiver<Option<Arc<ClusterMap>>>,
     ) -> Arc<Self> {
         let (in_flight, granter) = (Mutex::default(), tokio::sync::Mutex::new(None));
-        Arc::new(Self { own, groups, kv, clock, map, in_flight, granter })
+        Arc::new(Self { own, groups, kv, clock, map, in_flight, opened: Mutex::default(), granter })
     }
 
     /// The database.
@@ -144,7 +145,8 @@ impl Replicas {
                 wanted.push((GroupId::shard(shard.id), &shard.replicas));
             }
         }
-        for (id, replicas) in wanted {
+        for (id, _) in &wanted {
+            let id = *id;
             if self.groups.get(id).is_some() {
                 continue;
             }
@@ -152,12 +154,28 @@ impl Replicas {
                 Some(shard) => self.groups.open(id, Box::new(ShardMachine::new(shard, self.kv.clone()))).await?,
                 None => self.groups.open(id, Box::new(ClockMachine::new(self.kv.clone()))).await?,
             };
+            self.opened.lock().insert(id, tokio::time::Instant::now());
+            drop(group);
+        }
+        self.initialise(&members, &wanted).await
+    }
+
+    /// Begins groups that have never had a leader: the preferred leader at once, so that it wins unopposed; the others
+    /// only after a while, in case it is not there. All with the identical set, so that it does not matter who is first.
+    async fn initialise(
+        &self,
+        members: &(dyn Fn(&[Replica]) -> BTreeMap<u64, Peer> + Sync),
+        wanted: &[(GroupId, &[Replica])],
+    ) -> Result<(), StateFault> {
+        for (id, replicas) in wanted {
+            let Some(group) = self.groups.get(*id).filter(|group| group.status().voters.is_empty()) else { continue };
+            let preferred = replicas.first().is_some_and(|first| first.node == self.own);
+            let waited = self.opened.lock().get(id).map_or(Duration::ZERO, tokio::time::Instant::elapsed);
+            if !preferred && waited < Duration::from_millis(INITIALISE_AFTER_MS) {
+                continue;
+            }
             if let Err(error) = group.initialize(members(replicas)).await {
                 return Err(StateFault::new(format!("initialising group {id}"), error));
-            }
-            // The preferred leader stands at once instead of waiting out an election timeout.
-            if replicas.first().is_some_and(|first| first.node == self.own) {
-                drop(group.trigger_election().await);
             }
         }
         Ok(())
@@ -188,6 +206,7 @@ impl Replicas {
                 return;
             }
         }
+        self.hand_back(group, placed).await;
         let unresolved = {
             let view = self.kv.snapshot();
             let at = |tag| apply::timestamp(&*view, shard, tag).unwrap_or_default();
@@ -202,16 +221,28 @@ impl Replicas {
         }
     }
 
+    /// Gives leadership to the preferred copy once it has everything, so that leaders stay spread after a failure.
+    async fn hand_back(&self, group: &RaftGroup, placed: &Shard) {
+        let Some(preferred) = placed.replicas.first().filter(|first| first.node != self.own) else { return };
+        let status = group.status();
+        let caught_up = status.matched.get(&preferred.raft_id.0).is_some_and(|index| *index == status.last_index);
+        if caught_up
+            && status.voters.contains_key(&preferred.raft_id.0)
+            && let Err(error) = group.transfer_leader(preferred.raft_id.0).await
+        {
+            tracing::debug!(group = %group.id(), %error, "leadership stays for now");
+        }
+    }
+
     /// What keeps this node from serving all that is placed here; `None` when nothing does.
     pub fn missing(&self) -> Option<String> {
         let map = self.map.borrow().clone();
         let Some(map) = map.filter(|map| map.shards.is_formed()) else {
             return Some("forming: shards are not placed yet".to_owned());
         };
-        let own = |shard: &&phoenixmldb_types::Shard| shard.replicas.iter().any(|replica| replica.node == self.own);
-        let leaderless = |shard: &&phoenixmldb_types::Shard| {
-            self.groups.get(GroupId::shard(shard.id)).is_none_or(|group| group.leader().is_none())
-        };
+        let own = |shard: &&Shard| shard.replicas.iter().any(|replica| replica.node == self.own);
+        let leaderless =
+            |shard: &&Shard| self.groups.get(GroupId::shard(shard.id)).is_none_or(|group| group.leader().is_none());
         let missing: Vec<String> =
             map.shards.shards.iter().filter(own).filter(leaderless).map(|shard| shard.id.to_string()).collect();
         (!missing.is_empty()).then(|| format!("shards without a leader: {}", missing.join(", ")))

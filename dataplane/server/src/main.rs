@@ -11,6 +11,7 @@ use phoenixmldb_controller::process::{complaint, end_on_fatal, until_signal};
 use phoenixmldb_controller::{Process, ProcessConfig, StartError};
 use phoenixmldb_node::{DataNode, DataNodeConfig};
 use phoenixmldb_proto::admin::NodeLoad;
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,8 +28,9 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("PHOENIXMLDB_LOG");
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| "info,openraft=warn".into()))
+        .with_env_filter(filter.unwrap_or_else(|_| "info,openraft=error".into()))
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let raft = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RAFT_THREADS)

@@ -1,6 +1,6 @@
 //! A toy state and clusters of in-process nodes, over gRPC on loopback or over wires that can be cut.
 
-#![allow(unreachable_pub, missing_docs, dead_code)]
+#![allow(unreachable_pub, missing_docs, dead_code, clippy::unwrap_used)]
 
 use bytes::Bytes;
 use parking_lot::Mutex;

@@ -1,0 +1,353 @@
+//! The grammar. The documented forms work byte for byte; everything else follows their style.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use phoenixmldb_types::{ClusterId, NodeName};
+use std::path::PathBuf;
+
+/// Runs and asks a PhoenixmlDb cluster.
+#[derive(Parser, Debug)]
+#[command(
+    name = "phoenixmldb-cluster",
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  phoenixmldb-cluster status
+  phoenixmldb-cluster put orders o1.xml order.xml
+  phoenixmldb-cluster query \"count(collection('orders')//order)\"
+Exit codes: phoenixmldb-cluster exit-codes"
+)]
+pub struct Cli {
+    /// Client addresses, host:port; any node will do
+    #[arg(short, long, global = true, value_delimiter = ',')]
+    pub endpoint: Vec<String>,
+    /// Context to use instead of the current one
+    #[arg(long, global = true)]
+    pub context: Option<String>,
+    /// How results are printed
+    #[arg(short, long, global = true, value_enum, default_value = "text")]
+    pub output: Output,
+    /// Longest time one command may take, such as 30s or 500ms
+    #[arg(long, global = true, default_value = "30s", value_parser = duration)]
+    pub timeout: std::time::Duration,
+    /// What to do
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| "a number and a unit, such as 30s or 500ms".to_owned())?;
+    let ms = match unit {
+        "ms" => number,
+        "s" => number.saturating_mul(1_000),
+        "m" => number.saturating_mul(60_000),
+        _ => return Err("the unit is ms, s or m".to_owned()),
+    };
+    if ms == 0 { Err("it has to be longer than 0".to_owned()) } else { Ok(std::time::Duration::from_millis(ms)) }
+}
+
+/// What can be done.
+#[derive(Subcommand, Debug)]
+pub enum Verb {
+    /// Record how the first node starts; prints the server's command line
+    Init(Init),
+    /// Record how another node joins; prints the server's command line
+    Join(Join),
+    /// Show whether the cluster is well
+    Status(Status),
+    /// List nodes
+    #[command(alias = "nodes")]
+    Members,
+    /// List shards, or show one
+    Shards {
+        /// Number of a shard
+        shard: Option<u32>,
+    },
+    /// Show which shard holds a document
+    Locate {
+        /// Container
+        container: String,
+        /// Document
+        name: String,
+    },
+    /// Compare all copies of the shards
+    Check {
+        /// Compare shards
+        #[arg(long, default_value_t = true)]
+        shards: bool,
+    },
+    /// Show what happened
+    Events {
+        /// Only events after this one
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+    },
+    /// Move leadership of the control group
+    TransferLeadership {
+        /// Node that is to lead
+        #[arg(long)]
+        to: NodeName,
+    },
+    /// Containers
+    #[command(subcommand)]
+    Container(Container),
+    /// Store a document
+    Put(Put),
+    /// Print a document
+    Get {
+        /// Container
+        container: String,
+        /// Document
+        name: String,
+        /// auto, strong or stale
+        #[arg(long, default_value = "auto", value_parser = ["auto", "strong", "stale"])]
+        consistency: String,
+    },
+    /// List documents
+    Ls {
+        /// Container
+        container: String,
+        /// Only names that begin so
+        #[arg(default_value = "")]
+        prefix: String,
+    },
+    /// Delete a document
+    Rm {
+        /// Container
+        container: String,
+        /// Document
+        name: String,
+        /// No such document is not an error
+        #[arg(long)]
+        if_exists: bool,
+    },
+    /// Run a query
+    Query(Query),
+    /// Contexts: which cluster commands talk to
+    #[command(subcommand)]
+    Context(ContextVerb),
+    /// Start a cluster on this machine, load documents, kill a node, show that nothing is lost
+    Demo(Demo),
+    /// Print a completion script
+    Completion {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
+    /// List the exit codes
+    ExitCodes,
+}
+
+/// `init`
+#[derive(Args, Debug)]
+pub struct Init {
+    /// Name of this node: [a-z0-9][a-z0-9._-]{0,62}
+    #[arg(long)]
+    pub node_id: NodeName,
+    /// Name of the cluster
+    #[arg(long)]
+    pub cluster_id: ClusterId,
+    /// Raft ports of the other first members, as host:port
+    #[arg(long, value_delimiter = ',')]
+    pub peers: Vec<String>,
+    /// The node's folder [default: $PHOENIXMLDB_DATA, or /data/<node-id>]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Number of shards, fixed from now on [default: 16]
+    #[arg(long)]
+    pub shards: Option<u32>,
+    /// Copies of each shard [default: 3]
+    #[arg(long)]
+    pub replicas: Option<u32>,
+    /// Where the node stands, for spreading copies
+    #[arg(long, default_value = "")]
+    pub zone: String,
+}
+
+/// `join`
+#[derive(Args, Debug)]
+pub struct Join {
+    /// Name of this node: [a-z0-9][a-z0-9._-]{0,62}
+    #[arg(long)]
+    pub node_id: NodeName,
+    /// Name of the cluster; learned from the peer when it is not given
+    #[arg(long)]
+    pub cluster_id: Option<ClusterId>,
+    /// Raft port of any member, as host:port
+    #[arg(long)]
+    pub bootstrap_peer: String,
+    /// The node's folder [default: $PHOENIXMLDB_DATA, or /data/<node-id>]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Where the node stands, for spreading copies
+    #[arg(long, default_value = "")]
+    pub zone: String,
+}
+
+/// `status`
+#[derive(Args, Debug)]
+pub struct Status {
+    /// Wait until the cluster is healthy, or healthy and balanced
+    #[arg(long, value_parser = ["healthy", "balanced"])]
+    pub wait: Option<String>,
+}
+
+/// `container`
+#[derive(Subcommand, Debug)]
+pub enum Container {
+    /// Create a container
+    Create {
+        /// Its name
+        name: String,
+        /// An existing container with the same options is not an error
+        #[arg(long)]
+        if_not_exists: bool,
+        /// Drop white-space-only text when parsing
+        #[arg(long)]
+        strip_whitespace: bool,
+        /// Shard by the value at this path
+        #[arg(long, default_value = "")]
+        shard_key_path: String,
+    },
+    /// List containers
+    Ls,
+    /// Show a container
+    Info {
+        /// Its name
+        name: String,
+    },
+    /// Delete a container and its documents
+    Delete {
+        /// Its name
+        name: String,
+        /// No such container is not an error
+        #[arg(long)]
+        if_exists: bool,
+    },
+}
+
+/// `put`
+#[derive(Args, Debug)]
+pub struct Put {
+    /// Container
+    pub container: String,
+    /// Document
+    pub name: String,
+    /// File with the text; - for standard input
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+    /// Fail when there is one
+    #[arg(long)]
+    pub no_overwrite: bool,
+    /// Replace only this version; 0: only when there is none
+    #[arg(long)]
+    pub if_version: Option<u64>,
+}
+
+/// `query`
+#[derive(Args, Debug)]
+pub struct Query {
+    /// The query; - for standard input
+    #[arg(required_unless_present = "file")]
+    pub query: Option<String>,
+    /// File with the query
+    #[arg(short, long, conflicts_with = "query")]
+    pub file: Option<PathBuf>,
+    /// External variable, name=value
+    #[arg(short = 'v', long = "variable")]
+    pub variables: Vec<String>,
+    /// Print how it would run instead
+    #[arg(long)]
+    pub explain: bool,
+    /// Container of collection() without argument
+    #[arg(long, default_value = "")]
+    pub container: String,
+    /// Most items [default: 10000]
+    #[arg(long, default_value_t = 0)]
+    pub max_results: u64,
+    /// Stop at the bound instead of failing
+    #[arg(long)]
+    pub truncate: bool,
+    /// Print times and shards on stderr
+    #[arg(long)]
+    pub timing: bool,
+}
+
+/// `context`
+#[derive(Subcommand, Debug)]
+pub enum ContextVerb {
+    /// List contexts
+    Ls,
+    /// Use a context from now on
+    Use {
+        /// Its name
+        name: String,
+    },
+    /// Add a context and use it
+    Add {
+        /// Its name
+        name: String,
+        /// Client addresses, host:port
+        #[arg(value_delimiter = ',', required = true)]
+        endpoints: Vec<String>,
+    },
+}
+
+/// `demo`
+#[derive(Args, Debug)]
+pub struct Demo {
+    /// Without a terminal: stop everything at the end, print one line of JSON last
+    #[arg(long)]
+    pub ci: bool,
+    /// Folder for data and logs [default: a new one below the temporary folder]
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Documents to load
+    #[arg(long, default_value_t = 1_000)]
+    pub documents: u32,
+    /// Stop a demo cluster that was left running
+    #[arg(long)]
+    pub stop: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_documented_lines_are_accepted() {
+        for line in [
+            "pc init --node-id node1 --cluster-id my-cluster --peers node2:5433,node3:5433",
+            "pc join --node-id node2 --cluster-id my-cluster --bootstrap-peer node1:5433",
+            "pc join --node-id node4 --bootstrap-peer node1:5433",
+            "pc status",
+            "pc transfer-leadership --to node2",
+            "pc --endpoint node3:5432 put orders a.xml a.xml",
+        ] {
+            assert!(Cli::try_parse_from(line.split(' ')).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_bad_name_is_refused_with_its_rule() {
+        let parsed = Cli::try_parse_from(["pc", "init", "--node-id", "a b", "--cluster-id", "c"]);
+        let message = parsed.unwrap_err().to_string();
+        assert!(message.contains("[a-z0-9][a-z0-9._-]{0,62}"), "{message}");
+    }
+}
