@@ -12,23 +12,36 @@
 //! Usable as a stand-alone library: it knows neither storage nor network nor queries. Everything that is linear in the
 //! data is iterative, so no document can exhaust the stack.
 
+pub mod atomic;
 pub mod axes;
 pub mod builder;
 mod dtd;
+pub mod error;
 pub mod events;
+pub mod function;
 mod input;
+pub mod item;
 pub mod limits;
+pub mod meter;
 pub mod names;
 pub mod node;
 pub mod parse;
+pub mod sequence;
 pub mod serialize;
 pub mod tree;
+pub mod types;
 
+pub use atomic::{Atomic, AtomicType};
 pub use builder::TreeBuilder;
+pub use error::{Error, ErrorCode};
 pub use events::{EventSink, SinkError};
+pub use function::{Array, Callable, Function, Map};
+pub use item::Item;
+pub use meter::Meter;
 pub use names::{NameId, QName};
 pub use node::Node;
 pub use parse::{ParseError, ParseOptions, parse_into, parse_xml};
+pub use sequence::Sequence;
 pub use tree::{NodeKind, Tree};
 
 /// Shared immutable text: one word, cheap to clone.

@@ -1,0 +1,178 @@
+//! Functions as values: maps, arrays and whatever can be called (XDM 3.1 §2.8).
+//!
+//! The engine implements [`Callable`]; this crate does not know it.
+
+use crate::atomic::{Atomic, MapKey};
+use crate::error::Result;
+use crate::names::QName;
+use crate::sequence::Sequence;
+use crate::types::SequenceType;
+use hashbrown::HashMap;
+use std::any::Any;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// A function item.
+#[derive(Clone, Debug)]
+pub enum Function {
+    /// A map: a function of its key.
+    Map(Arc<Map>),
+    /// An array: a function of its position.
+    Array(Arc<Array>),
+    /// Any other function.
+    Callable(Arc<dyn Callable>),
+}
+
+/// Types of the parameters and of the result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signature {
+    /// One per parameter.
+    pub params: Vec<SequenceType>,
+    /// The result.
+    pub result: SequenceType,
+}
+
+/// A function that is neither a map nor an array.
+pub trait Callable: Send + Sync + Debug {
+    /// Its name; `None` for inline functions and partial applications.
+    fn name(&self) -> Option<&QName>;
+    /// Number of parameters.
+    fn arity(&self) -> usize;
+    /// Its types.
+    fn signature(&self) -> Signature;
+    /// Calls it with as many arguments as it has parameters. `ctx` is the evaluator's own.
+    fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence>;
+    /// The implementation, for the evaluator to recognise its own functions.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// A map: keys are equal by `op:same-key`. Entries keep the order in which their keys came.
+#[derive(Clone, Debug, Default)]
+pub struct Map {
+    entries: Vec<(Atomic, Sequence)>,
+    index: HashMap<MapKey, usize>,
+}
+
+impl Map {
+    /// An empty map.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no entry.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &Atomic) -> Option<&Sequence> {
+        self.index.get(&key.map_key()).map(|&at| &self.entries[at].1)
+    }
+
+    /// Sets the value of a key; the new key replaces one that is the same. Returns whether the key was there.
+    pub fn put(&mut self, key: Atomic, value: Sequence) -> bool {
+        let place = key.map_key();
+        if let Some(&at) = self.index.get(&place) {
+            self.entries[at] = (key, value);
+            return true;
+        }
+        self.index.insert(place, self.entries.len());
+        self.entries.push((key, value));
+        false
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: &Atomic) {
+        if let Some(at) = self.index.remove(&key.map_key()) {
+            self.entries.remove(at);
+            for place in self.index.values_mut().filter(|place| **place > at) {
+                *place -= 1;
+            }
+        }
+    }
+
+    /// The entries.
+    pub fn iter(&self) -> impl Iterator<Item = (&Atomic, &Sequence)> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
+}
+
+impl FromIterator<(Atomic, Sequence)> for Map {
+    /// Later entries win.
+    fn from_iter<T: IntoIterator<Item = (Atomic, Sequence)>>(entries: T) -> Self {
+        let mut map = Self::new();
+        for (key, value) in entries {
+            map.put(key, value);
+        }
+        map
+    }
+}
+
+/// An array: every member is a sequence.
+#[derive(Clone, Debug, Default)]
+pub struct Array {
+    members: Vec<Sequence>,
+}
+
+impl Array {
+    /// An array of these members.
+    #[must_use]
+    pub fn new(members: Vec<Sequence>) -> Self {
+        Self { members }
+    }
+
+    /// The members.
+    #[must_use]
+    pub fn members(&self) -> &[Sequence] {
+        &self.members
+    }
+
+    /// Number of members.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is no member.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// The member at a position from 1.
+    #[must_use]
+    pub fn get(&self, position: i64) -> Option<&Sequence> {
+        usize::try_from(position).ok()?.checked_sub(1).and_then(|index| self.members.get(index))
+    }
+}
+
+impl From<Map> for Function {
+    fn from(map: Map) -> Self {
+        Self::Map(Arc::new(map))
+    }
+}
+impl From<Array> for Function {
+    fn from(array: Array) -> Self {
+        Self::Array(Arc::new(array))
+    }
+}
+
+impl Function {
+    /// Number of parameters.
+    #[must_use]
+    pub fn arity(&self) -> usize {
+        match self {
+            Self::Map(_) | Self::Array(_) => 1,
+            Self::Callable(callable) => callable.arity(),
+        }
+    }
+}
