@@ -1,3 +1,14 @@
 //! XQuery 3.1: from text to typed plans to items.
+//!
+//! ```text
+//!  text ─► syntax (parse) ─► AST ─► compile (names, slots, static errors) ─► eval ─► items
+//! ```
+//!
+//! Knows nothing of shards and storage: documents come through [`context::Resolver`].
 
+pub mod context;
+pub mod eval;
+pub mod functions;
 pub mod syntax;
+
+pub use context::{DynamicContext, NoResolver, Options, Resolver, StaticContext};

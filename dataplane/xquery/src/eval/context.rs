@@ -1,0 +1,113 @@
+//! The state of one evaluation, and the part of it that a built-in function sees.
+
+use crate::context::{DynamicContext, StaticContext};
+use phoenixmldb_xdm::error::{Result, fail};
+use phoenixmldb_xdm::{Atomic, Function, Item, Node, Sequence};
+use std::sync::Arc;
+
+/// The context item with its position.
+#[derive(Clone, Debug)]
+pub struct Focus {
+    /// The context item.
+    pub item: Item,
+    /// `fn:position()`, from 1.
+    pub position: usize,
+    /// `fn:last()`.
+    pub size: usize,
+}
+
+/// The state of one evaluation: what every expression and function of a query shares.
+pub struct Evaluator {
+    /// What the query is run with.
+    pub dynamic: Arc<DynamicContext>,
+}
+
+impl Evaluator {
+    /// The state before anything is evaluated.
+    #[must_use]
+    pub fn new(dynamic: Arc<DynamicContext>) -> Self {
+        Self { dynamic }
+    }
+
+    /// Calls a function item. The arguments must be as many as its parameters; a callable converts them itself.
+    ///
+    /// Errors: XPTY0004 for a wrong number of arguments, FOAY0001 outside an array, and what the function raises.
+    pub fn call(&mut self, function: &Function, args: Vec<Sequence>) -> Result<Sequence> {
+        if function.arity() != args.len() {
+            let (has, given) = (function.arity(), args.len());
+            return Err(fail("XPTY0004", format!("a function of {has} parameters was called with {given} arguments")));
+        }
+        match function {
+            Function::Callable(callable) => callable.call(args, self),
+            Function::Map(map) => Ok(map.get(&single_key(&args[0])?).cloned().unwrap_or_default()),
+            Function::Array(array) => array_member(array, &single_key(&args[0])?),
+        }
+    }
+}
+
+/// The one atomic value that a map or an array is called with. Error: XPTY0004.
+fn single_key(arg: &Sequence) -> Result<Atomic> {
+    let mut values = arg.atomize()?;
+    match (values.pop(), values.is_empty()) {
+        (Some(key), true) => Ok(key),
+        _ => Err(fail("XPTY0004", "a map or an array is called with exactly one atomic value")),
+    }
+}
+
+/// The member of an array at a position. Errors: XPTY0004 when the key is no integer, FOAY0001 outside.
+pub fn array_member(array: &phoenixmldb_xdm::Array, key: &Atomic) -> Result<Sequence> {
+    let position = match key {
+        Atomic::Integer(position, _) => position.to_i64(),
+        Atomic::Untyped(text) => text.trim().parse().ok(),
+        other => {
+            return Err(fail("XPTY0004", format!("an array is looked up by an integer, not by {}", other.type_of())));
+        }
+    };
+    let member = position.and_then(|position| array.get(position));
+    member
+        .cloned()
+        .ok_or_else(|| fail("FOAY0001", format!("the array has {} members, not {}", array.len(), key.to_str())))
+}
+
+/// What a built-in function sees: the place of the call and the evaluation.
+pub struct CallContext<'a> {
+    /// Static context of the calling module.
+    pub static_context: &'a Arc<StaticContext>,
+    /// The focus at the call; `None` when absent.
+    pub focus: Option<&'a Focus>,
+    /// The evaluation.
+    pub evaluator: &'a mut Evaluator,
+}
+
+impl CallContext<'_> {
+    /// The dynamic context. An `Arc`, so that it can be kept while functions are called.
+    #[must_use]
+    pub fn dynamic(&self) -> Arc<DynamicContext> {
+        self.evaluator.dynamic.clone()
+    }
+
+    /// The focus. Error: XPDY0002.
+    pub fn focus(&self) -> Result<&Focus> {
+        self.focus.ok_or_else(|| fail("XPDY0002", "there is no context item"))
+    }
+
+    /// The context item. Error: XPDY0002.
+    pub fn context_item(&self) -> Result<&Item> {
+        Ok(&self.focus()?.item)
+    }
+
+    /// The context item as a node. Errors: XPDY0002, XPTY0004.
+    pub fn context_node(&self) -> Result<&Node> {
+        self.context_item()?.as_node().ok_or_else(|| fail("XPTY0004", "the context item is not a node"))
+    }
+
+    /// Calls a function item.
+    pub fn call(&mut self, function: &Function, args: Vec<Sequence>) -> Result<Sequence> {
+        self.evaluator.call(function, args)
+    }
+
+    /// Charges steps of work to the query's meter.
+    pub fn charge(&self, steps: usize) -> Result<()> {
+        self.evaluator.dynamic.meter.charge(steps as u64)
+    }
+}
