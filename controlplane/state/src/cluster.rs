@@ -1,12 +1,13 @@
 //! What the control group agrees on.
 
 use crate::command::{DecodeError, decode, encode};
-use crate::limits::EVENTS_MAX;
+use crate::limits::{EVENT_TEXT_BYTES_MAX, EVENTS_MAX};
+use phoenixmldb_types::shard_map::Replica;
 use phoenixmldb_types::{
     ClusterId, ClusterMap, ContainerName, MapContainer, MapNode, NodeName, RaftId, Settings, ShardMap,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How bad an event is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -28,6 +29,34 @@ impl Level {
             Self::Info => "info",
             Self::Warn => "warn",
             Self::Error => "error",
+        }
+    }
+}
+
+/// What the control leader last said of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// It has registered and was not heard of since.
+    #[default]
+    Joining,
+    /// It sends heartbeats.
+    Healthy,
+    /// Several were missed.
+    Suspect,
+    /// Many were missed.
+    Down,
+}
+
+impl NodeState {
+    /// The word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Joining => "joining",
+            Self::Healthy => "healthy",
+            Self::Suspect => "suspect",
+            Self::Down => "down",
         }
     }
 }
@@ -58,6 +87,15 @@ pub struct NodeRecord {
     pub version: String,
     /// When it first registered, in milliseconds since 1970.
     pub since_ms: u64,
+    /// What the control leader last said of it.
+    #[serde(default)]
+    pub state: NodeState,
+    /// Why.
+    #[serde(default)]
+    pub reason: String,
+    /// Since when, in milliseconds since 1970.
+    #[serde(default)]
+    pub state_since_ms: u64,
 }
 
 /// What the control group agrees on. Changed by [`apply`](crate::apply) and nothing else.
@@ -121,13 +159,65 @@ impl ClusterState {
         }
     }
 
-    pub(crate) fn record(&mut self, time_ms: u64, level: Level, subject: &str, text: String, by: &str) {
-        let (id, subject, by) = (self.next_event, subject.to_owned(), by.to_owned());
+    /// Whether a copy of a shard or of the clock group lies on the node.
+    #[must_use]
+    pub fn holds_copies(&self, node: &NodeName) -> bool {
+        self.replicas().any(|replica| replica.node == *node)
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = &Replica> {
+        self.shards.shards.iter().flat_map(|shard| &shard.replicas).chain(&self.shards.clock)
+    }
+
+    pub(crate) fn record(&mut self, time_ms: u64, level: Level, subject: &str, text: &str, by: &str) {
+        let (id, subject, text, by) = (self.next_event, shorten(subject), shorten(text), shorten(by));
         self.next_event += 1;
         self.events.push_back(Event { id, time_ms, level, subject, text, by });
         if self.events.len() > EVENTS_MAX {
             self.events.pop_front();
         }
+    }
+
+    /// Checks what holds after every command. Error: the broken rule in words.
+    pub fn check(&self) -> Result<(), String> {
+        if self.identity.is_none() {
+            let empty = self.nodes.is_empty() && self.containers.is_empty() && !self.shards.is_formed();
+            return if empty { Ok(()) } else { Err("there is no cluster, but something in it".to_owned()) };
+        }
+        let mut disks = BTreeSet::new();
+        for (name, record) in &self.nodes {
+            if record.node.name != *name {
+                return Err(format!("node {} is listed as {name}", record.node.name));
+            }
+            if !disks.insert(record.node.raft_id) {
+                return Err(format!("node {name} has the identity {} of another node", record.node.raft_id));
+            }
+        }
+        let mut ids = BTreeSet::new();
+        for (name, container) in &self.containers {
+            if container.name != *name {
+                return Err(format!("container {} is listed as {name}", container.name));
+            }
+            if container.id.0 >= self.next_container || !ids.insert(container.id) {
+                return Err(format!("container {name} has id {}, which is not its own", container.id.0));
+            }
+        }
+        self.shards.check()?;
+        if self.shards.is_formed() == self.shards.clock.is_empty() {
+            return Err("shards and clock group are placed together".to_owned());
+        }
+        for replica in self.replicas() {
+            let known = self.nodes.get(&replica.node).map(|record| &record.node);
+            if known.is_none_or(|node| !node.data || node.raft_id != replica.raft_id) {
+                return Err(format!("{} is no data node with identity {}", replica.node, replica.raft_id));
+            }
+        }
+        let kept = u64::try_from(self.events.len()).unwrap_or(u64::MAX);
+        let numbered = (self.next_event.saturating_sub(kept)..).zip(&self.events).all(|(id, event)| event.id == id);
+        if self.events.len() > EVENTS_MAX || !numbered {
+            return Err("events are not numbered without gaps".to_owned());
+        }
+        Ok(())
     }
 
     /// The snapshot.
@@ -136,8 +226,22 @@ impl ClusterState {
         encode(self)
     }
 
-    /// Reads a snapshot.
+    /// Reads a snapshot. Errors: not JSON, of another format, or not a state that [`check`](Self::check) accepts; the
+    /// replica stops.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        decode("a control snapshot", bytes)
+        let what = "a control snapshot";
+        let state: Self = decode(what, bytes)?;
+        state.check().map_err(|rule| DecodeError::Inconsistent { what, rule })?;
+        Ok(state)
     }
+}
+
+/// The text, cut to [`EVENT_TEXT_BYTES_MAX`] with `…` at the end when it is longer.
+pub(crate) fn shorten(text: &str) -> String {
+    if text.len() <= EVENT_TEXT_BYTES_MAX {
+        return text.to_owned();
+    }
+    let mark = '…';
+    let end = text.floor_char_boundary(EVENT_TEXT_BYTES_MAX - mark.len_utf8());
+    format!("{}{mark}", &text[..end])
 }

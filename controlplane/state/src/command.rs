@@ -1,5 +1,6 @@
 //! Every change of the control plane's state, as it stands in the log.
 
+use crate::cluster::{Level, NodeState};
 use phoenixmldb_types::shard_map::Replica;
 use phoenixmldb_types::{ClusterId, ContainerName, MapNode, NodeName, Settings};
 use serde::{Deserialize, Serialize};
@@ -60,10 +61,28 @@ pub enum Command {
         /// When.
         now_ms: u64,
     },
+    /// The leader sees a node in another state than before.
+    NodeStateChanged {
+        /// Its name.
+        node: NodeName,
+        /// What it is now.
+        state: NodeState,
+        /// Why, in words: `no heartbeat for 4 s`.
+        reason: String,
+        /// When.
+        now_ms: u64,
+    },
+    /// Replaces the settings. The number of shards is fixed once they are placed.
+    SetSettings {
+        /// All settings, also those that stay.
+        settings: Settings,
+        /// When.
+        now_ms: u64,
+    },
     /// Remembers something that happened.
     Record {
         /// How bad it is.
-        level: crate::Level,
+        level: Level,
         /// What it is about: `node3`, `shard 7`, `control`.
         subject: String,
         /// What happened.
@@ -100,6 +119,14 @@ pub enum DecodeError {
         what: &'static str,
         /// Its version.
         found: u32,
+    },
+    /// Readable, but not a state that [`apply`](crate::apply()) can reach.
+    #[error("{what} is inconsistent: {rule}")]
+    Inconsistent {
+        /// Command or snapshot.
+        what: &'static str,
+        /// The broken rule.
+        rule: String,
     },
 }
 

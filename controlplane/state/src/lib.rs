@@ -8,18 +8,24 @@
 //!
 //! | replicated, here | observed, in the leader's memory |
 //! |---|---|
-//! | cluster id, incarnation, settings | who is up, since when |
+//! | cluster id, incarnation, settings | who was heard of, and when |
 //! | nodes, containers, shard map with epochs | load, lag, who leads which shard |
-//! | events | |
+//! | events, and that a node went or came | |
 //!
 //! No clock, no I/O: time comes in the command. Commands and snapshots are JSON with a version, because they are few and
-//! outlive releases.
+//! outlive releases; `golden/` holds one of each kind. [`ClusterState::check`] lists what always holds.
 
 pub mod apply;
 pub mod cluster;
 pub mod command;
 pub mod limits;
+pub mod refusal;
+pub mod settings;
 
-pub use apply::{Outcome, Refusal, apply};
-pub use cluster::{ClusterState, Event, Level, NodeRecord};
+#[cfg(test)]
+mod apply_test;
+
+pub use apply::{Outcome, apply};
+pub use cluster::{ClusterState, Event, Level, NodeRecord, NodeState};
 pub use command::{Command, DecodeError};
+pub use refusal::Refusal;
