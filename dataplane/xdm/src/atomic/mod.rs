@@ -3,15 +3,21 @@
 //! ```text
 //!  types.rs   the names and derivations       number.rs  Integer, Decimal
 //!  format.rs  canonical strings               key.rs     op:same-key
-//!  moment.rs  dates, times, durations as data
+//!  moment.rs  dates, times, durations as data; dates.rs reads them and calculates
+//!  cast.rs    casting                 compare.rs, arithmetic.rs  the operators
 //! ```
 
+pub mod arithmetic;
+mod cast;
+pub mod compare;
+pub mod dates;
 mod format;
 mod key;
 mod moment;
 mod number;
 mod types;
 
+pub use cast::Prefixes;
 pub use format::{format_double, format_float};
 pub use key::MapKey;
 pub use moment::{Duration, Moment, NANOS};
