@@ -9,6 +9,7 @@
 pub mod context;
 pub mod eval;
 pub mod functions;
+pub mod limits;
 pub mod syntax;
 
 pub use context::{DynamicContext, NoResolver, Options, Resolver, StaticContext};
