@@ -94,7 +94,6 @@ pub fn span(seconds: u64) -> String {
 }
 
 /// The routes.
-#[must_use]
 pub fn routes(readiness: Readiness, metrics: Scrape, cluster_metrics: Scrape) -> Router {
     Router::new()
         .route("/health", get(health))
@@ -120,7 +119,6 @@ async fn forming(State(pages): State<Pages>) -> Response {
 }
 
 /// The routes of a node that belongs to no cluster yet.
-#[must_use]
 pub fn forming_routes(readiness: Readiness) -> Router {
     let nothing: Scrape = Arc::new(|| futures::FutureExt::boxed(async { String::new() }));
     let pages = Pages { readiness: readiness.clone(), metrics: nothing.clone(), cluster_metrics: nothing.clone() };

@@ -229,7 +229,7 @@ fn node_views(
             shard_leaders: u32::try_from(shards.iter().filter(|shard| shard.leader == name).count()).unwrap_or(0),
             shard_copies: u32::try_from(copies().count()).unwrap_or(0),
             lag_entries,
-            load: heard.map(|heard| heard.load.clone()),
+            load: heard.map(|heard| heard.load),
             last_seen_ms: silent_ms,
             raft_id: node.raft_id.to_string(),
         }

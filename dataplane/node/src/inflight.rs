@@ -10,12 +10,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::{Notify, OwnedMutexGuard};
 
+/// Held by the write that has the document; waited for by the next ones.
+type Queue = Arc<tokio::sync::Mutex<()>>;
+
 /// The writes of one shard.
 #[derive(Default)]
 pub struct InFlight {
     writes: Mutex<Writes>,
     changed: Notify,
-    latches: Mutex<HashMap<(ContainerId, DocumentName), Arc<tokio::sync::Mutex<()>>>>,
+    latches: Mutex<HashMap<(ContainerId, DocumentName), Queue>>,
 }
 
 #[derive(Default)]

@@ -1,6 +1,8 @@
 //! Random writes, repetitions and snapshots against a plain map; and: replicas that apply the same entries are equal,
 //! however the entries were batched.
 
+#![allow(clippy::unwrap_used, clippy::type_complexity)] // a model, not a product
+
 use phoenixmldb_shard::command::{Change, Outcome, Precondition, Refusal, SessionStamp, ShardCommand, WriteOp};
 use phoenixmldb_shard::snapshot::{self, Place};
 use phoenixmldb_shard::{apply, read};

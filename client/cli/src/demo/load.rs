@@ -57,14 +57,14 @@ fn text(value: u64) -> String {
     format!("<drill><value>{value}</value></drill>")
 }
 
-/// Writes growing values into its own share of the documents of a container until it is stopped.
+/// Writes growing values above `from` into its own share of the documents of a container until it is stopped.
 #[must_use]
-pub fn writer(client: Client, container: String, share: u64, of: u64) -> Running<Written> {
+pub fn writer(client: Client, container: String, (share, of): (u64, u64), from: u64) -> Running<Written> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let task = tokio::spawn(async move {
         let mut seen = Written::default();
-        let mut value = 0;
+        let mut value = from;
         while !stopped.load(Ordering::Relaxed) {
             value += 1;
             let number = (value * of + share) % KEYS;

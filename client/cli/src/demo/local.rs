@@ -39,6 +39,20 @@ impl LocalNode {
         })
     }
 
+    /// A server without a cluster.
+    pub fn single(folder: &Path, port: u16) -> Result<Self, CliError> {
+        let data = folder.join("local").display().to_string();
+        Ok(Self {
+            name: "local".to_owned(),
+            client: format!("127.0.0.1:{port}"),
+            peer: String::new(),
+            program: sibling("phoenixmldb-server")?,
+            args: ["--data", &data, "--bind", "127.0.0.1", "--port", &port.to_string()].map(str::to_owned).to_vec(),
+            log: folder.join("local.log"),
+            child: None,
+        })
+    }
+
     /// Starts it; its log goes to a file beside its folder.
     pub fn start(&mut self) -> Result<(), CliError> {
         let io = |error: std::io::Error| CliError::new(Exit::Failed, format!("{}: {error}", self.program.display()));
@@ -89,7 +103,7 @@ impl Drop for LocalNode {
 }
 
 /// The program of this name beside the one that runs.
-fn sibling(name: &str) -> Result<PathBuf, CliError> {
+pub fn sibling(name: &str) -> Result<PathBuf, CliError> {
     let own = std::env::current_exe().map_err(|error| CliError::io(&error))?;
     // A test runs from a folder below the programs.
     let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(name)).find(|path| path.exists());

@@ -111,7 +111,8 @@ pub async fn run(out: &Out, demo: Demo) -> Result<Exit, CliError> {
 
     let victim = busiest(&client.get_cluster().await?)
         .ok_or_else(|| CliError::new(Exit::Failed, "no data node leads a shard"))?;
-    let writers: Vec<_> = (0..4).map(|share| load::writer(client.clone(), CONTAINER.to_owned(), share, 4)).collect();
+    let writers: Vec<_> =
+        (0..4).map(|share| load::writer(client.clone(), CONTAINER.to_owned(), (share, 4), 0)).collect();
     let reader = load::reader(client.clone(), CONTAINER.to_owned());
     tokio::time::sleep(Duration::from_millis(500)).await;
     say("kill", &format!("SIGKILL to {victim}, which leads most shards, under load"));

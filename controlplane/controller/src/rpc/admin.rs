@@ -67,7 +67,7 @@ impl View {
         let age = |at: Duration| u64::try_from(now.saturating_sub(at).as_millis()).unwrap_or(u64::MAX).max(1);
         let mut snapshot = match known {
             Some((at, snapshot)) => ClusterSnapshot { view_age_ms: age(at), ..snapshot },
-            None => ClusterSnapshot { view_age_ms: age(Duration::ZERO), ..self.from_map() },
+            None => ClusterSnapshot { view_age_ms: age(Duration::ZERO), ..self.map_alone() },
         };
         snapshot.quorum = false;
         snapshot.leaderless_ms = snapshot.view_age_ms;
@@ -79,7 +79,7 @@ impl View {
     }
 
     /// What the map alone tells.
-    fn from_map(&self) -> ClusterSnapshot {
+    fn map_alone(&self) -> ClusterSnapshot {
         let Some(map) = self.map.borrow().clone() else {
             return ClusterSnapshot { formation: "forming".to_owned(), ..ClusterSnapshot::default() };
         };

@@ -1,0 +1,89 @@
+//! Nodes are killed under load: nothing acknowledged is lost, nobody sees an error, copies stay equal.
+
+use phoenixmldb_cli::demo::load::{Written, lost, reader, writer};
+use phoenixmldb_cli::demo::local::LocalCluster;
+use phoenixmldb_client::v1::{Consistency, ContainerOptions};
+use phoenixmldb_cluster_tests::{PATIENT, formed, healthy, ok, pc};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Rounds of the drill: a few by default, the full number behind `PHOENIXMLDB_LONG=1`.
+fn rounds() -> usize {
+    if std::env::var_os("PHOENIXMLDB_LONG").is_some() { 20 } else { 3 }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_killed_in_turn_lose_nothing_and_are_hardly_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = LocalCluster::combined(folder.path(), 3, &[]).unwrap();
+    let client = formed(&mut cluster).await;
+    let status = ok(&pc(&cluster.endpoints(), &["status"]));
+    let shape = status.replace("leader)", "X)").replace("follower)", "X)");
+    assert!(shape.ends_with("Shards: 16 (balanced)\n") && shape.matches(": healthy (X)").count() == 3, "{status}");
+    client.create_container("drill", ContainerOptions::default(), false).await.unwrap();
+
+    let (mut acknowledged, mut waits, mut total) = (BTreeMap::new(), Vec::new(), 0);
+    for round in 0..rounds() {
+        // Values only grow, also from one round to the next.
+        let from = round as u64 * 1_000_000;
+        let writers: Vec<_> = (0..4).map(|share| writer(client.clone(), "drill".into(), (share, 4), from)).collect();
+        let reading = reader(client.clone(), "drill".into());
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let victim = round % 3;
+        cluster.nodes[victim].kill().unwrap();
+        // Long enough for elections at the documented timeouts, and for load on what is left.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        for writing in writers {
+            let seen: Written = writing.stop().await.unwrap();
+            assert_eq!(seen.errors, Vec::<String>::new(), "round {round}");
+            total += seen.count;
+            waits.extend(seen.slowest.values().copied());
+            acknowledged.extend(seen.acknowledged);
+        }
+        assert_eq!(reading.stop().await.unwrap(), Vec::<String>::new(), "round {round}");
+        assert_eq!(lost(&client, "drill", &acknowledged).await, Ok(0), "round {round}");
+        cluster.nodes[victim].start().unwrap();
+        healthy(&client).await;
+        acknowledged.clear();
+    }
+    waits.sort_unstable();
+    println!(
+        "{} rounds, {total} acknowledged writes, 0 lost, 0 errors; slowest write per document and round: median {} ms, worst {} ms",
+        rounds(),
+        waits[waits.len() / 2].as_millis(),
+        waits[waits.len() - 1].as_millis()
+    );
+    let checked = ok(&pc(&cluster.endpoints(), &["check", "--shards"]));
+    assert_eq!(checked.matches("3 equal").count(), 16, "{checked}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn documents_are_served_while_every_controller_is_down() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut cluster = LocalCluster::split(folder.path(), 3, 3, PATIENT).unwrap();
+    let client = formed(&mut cluster).await;
+    client.create_container("orders", ContainerOptions::default(), false).await.unwrap();
+    client.put_document("orders", "a.xml", "<a/>").await.unwrap();
+    for name in ["control1", "control2", "control3"] {
+        cluster.node(name).unwrap().kill().unwrap();
+    }
+    client.put_document("orders", "b.xml", "<b/>").await.unwrap();
+    let got = client.get_document("orders", "a.xml", Consistency::Strong).await.unwrap();
+    assert_eq!(&got.content[..], b"<a/>");
+    let status = pc(&cluster.endpoints(), &["status"]);
+    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert_eq!(status.status.code(), Some(5), "{text}");
+    assert!(text.contains("Leader: none") && text.contains("Documents are still served"), "{text}");
+
+    // A data node that restarts meanwhile serves from the map on its disk.
+    let node = cluster.node("node2").unwrap();
+    node.kill().unwrap();
+    node.start().unwrap();
+    let only = phoenixmldb_cluster_tests::client(vec![node.client.clone()]);
+    phoenixmldb_cluster_tests::until("node2 serves", || async {
+        only.get_document("orders", "b.xml", Consistency::Strong).await.is_ok()
+    })
+    .await;
+    cluster.start().unwrap();
+    healthy(&client).await;
+}
