@@ -7,6 +7,7 @@
 //! Knows nothing of shards and storage: documents come through [`context::Resolver`].
 
 pub mod context;
+pub mod distribute;
 pub mod eval;
 pub mod functions;
 pub mod limits;
