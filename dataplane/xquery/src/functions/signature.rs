@@ -1,5 +1,6 @@
 //! The table of built-in functions: what compiling, `function-lookup` and distribution need to know of each.
 
+use crate::context::FN_NAMESPACE;
 use crate::eval::CallContext;
 use phoenixmldb_xdm::Sequence;
 use phoenixmldb_xdm::error::Result;
@@ -52,6 +53,17 @@ pub const fn function(
     FunctionEntry { namespace, local, params, required: params.len(), variadic: false, result, depends, run }
 }
 
+/// A row of the namespace `fn`.
+#[must_use]
+pub(super) const fn fun(
+    local: &'static str,
+    params: &'static [&'static str],
+    result: &'static str,
+    run: fn(&mut CallContext<'_>, Vec<Sequence>) -> Result<Sequence>,
+) -> FunctionEntry {
+    function(FN_NAMESPACE, local, params, result, run)
+}
+
 impl FunctionEntry {
     /// The same, callable with fewer arguments.
     #[must_use]
@@ -82,4 +94,21 @@ impl FunctionEntry {
 }
 
 /// All functions, by file.
-pub static FUNCTIONS: &[&[FunctionEntry]] = &[];
+pub static FUNCTIONS: &[&[FunctionEntry]] = &[
+    super::aggregates::TABLE,
+    super::arrays::TABLE,
+    super::boolean::TABLE,
+    super::dates::TABLE,
+    super::documents::TABLE,
+    super::errors::TABLE,
+    super::focus::TABLE,
+    super::higher_order::TABLE,
+    super::maps::TABLE,
+    super::matching::TABLE,
+    super::nodes::TABLE,
+    super::numeric::TABLE,
+    super::qnames::TABLE,
+    super::sequences::TABLE,
+    super::strings::TABLE,
+    super::uri::TABLE,
+];
