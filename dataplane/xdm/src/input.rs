@@ -36,6 +36,29 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
     decoded.ok_or_else(|| format!("the document is not in {}", encoding.name()))
 }
 
+/// Decodes a text resource: by its byte order mark, or the encoding that is stated, or UTF-8 (F&O 3.1 §14.8.5).
+///
+/// Errors: FOUT1190 when the encoding is not known or the bytes are not in it.
+pub fn decode_text(bytes: &[u8], encoding: Option<&str>) -> crate::error::Result<String> {
+    let marked = encoding_rs::Encoding::for_bom(bytes);
+    let (encoding, skip) = match (marked, encoding) {
+        (Some(marked), _) => marked,
+        (None, None) if bytes.starts_with(b"<?xml") => {
+            let text = decode(bytes).map_err(|reason| crate::error::fail("FOUT1190", reason))?;
+            return Ok(text.into_owned());
+        }
+        (None, None) => (encoding_rs::UTF_8, 0),
+        (None, Some(label)) => {
+            let known = encoding_rs::Encoding::for_label(label.trim().as_bytes());
+            let unknown = || crate::error::fail("FOUT1190", format!("encoding {label:?} is not known"));
+            (known.ok_or_else(unknown)?, 0)
+        }
+    };
+    let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[skip..]);
+    let wrong = || crate::error::fail("FOUT1190", format!("the text is not in {}", encoding.name()));
+    Ok(text.ok_or_else(wrong)?.into_owned())
+}
+
 /// The label in `<?xml … encoding="…"?>`, read as ASCII.
 fn declared(bytes: &[u8]) -> Option<String> {
     let head = bytes.strip_prefix(b"<?xml")?;

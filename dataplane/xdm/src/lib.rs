@@ -19,7 +19,7 @@ mod dtd;
 pub mod error;
 pub mod events;
 pub mod function;
-mod input;
+pub mod input;
 pub mod item;
 pub mod limits;
 pub mod meter;
