@@ -128,3 +128,12 @@ impl EventSink for TreeBuilder {
         Ok(())
     }
 }
+
+/// A tree that is one text node, which may be empty.
+#[must_use]
+pub fn text_tree(text: &str) -> Arc<Tree> {
+    let mut builder = TreeBuilder::default();
+    builder.push(NodeKind::Text, NameId::NONE).expect("one node is within the bounds");
+    builder.columns.text.push_str(text);
+    builder.finish()
+}

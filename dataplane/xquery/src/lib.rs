@@ -6,11 +6,14 @@
 //!
 //! Knows nothing of shards and storage: documents come through [`context::Resolver`].
 
+pub mod compile;
 pub mod context;
 pub mod distribute;
 pub mod eval;
 pub mod functions;
 pub mod limits;
+pub mod query;
 pub mod syntax;
 
 pub use context::{DynamicContext, NoResolver, Options, Resolver, StaticContext};
+pub use query::Query;

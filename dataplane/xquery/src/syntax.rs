@@ -9,6 +9,7 @@ mod cursor;
 mod parse;
 
 pub use cursor::locate;
+pub(crate) use parse::normalize_lines;
 pub use parse::{parse_module, parse_sequence_type};
 
 #[cfg(test)]

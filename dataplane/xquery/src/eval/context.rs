@@ -1,8 +1,10 @@
 //! The state of one evaluation, and the part of it that a built-in function sees.
 
+use super::function;
+use crate::compile::plan::Program;
 use crate::context::{DynamicContext, StaticContext};
 use phoenixmldb_xdm::error::{Result, fail};
-use phoenixmldb_xdm::{Atomic, Function, Item, Node, Sequence};
+use phoenixmldb_xdm::{Atomic, Function, Item, Node, QName, Sequence};
 use std::sync::Arc;
 
 /// The context item with its position.
@@ -16,17 +18,46 @@ pub struct Focus {
     pub size: usize,
 }
 
+/// Local variables and focus of one function call.
+#[derive(Default)]
+pub(crate) struct Env {
+    pub(crate) slots: Vec<Sequence>,
+    pub(crate) focus: Option<Focus>,
+}
+
+impl Env {
+    pub(crate) fn new(slots: usize, focus: Option<Focus>) -> Self {
+        Self { slots: vec![Sequence::Empty; slots], focus }
+    }
+}
+
+/// A declared variable while the query runs.
+#[derive(Clone)]
+pub(crate) enum GlobalState {
+    Unset,
+    Evaluating,
+    Set(Sequence),
+}
+
 /// The state of one evaluation: what every expression and function of a query shares.
 pub struct Evaluator {
     /// What the query is run with.
     pub dynamic: Arc<DynamicContext>,
+    pub(crate) program: Arc<Program>,
+    pub(crate) globals: Vec<GlobalState>,
+    /// Focus of the query body and of declared variables.
+    pub(crate) initial: Option<Focus>,
+    /// Calls that have not returned.
+    pub(crate) depth: usize,
+    /// Arguments of a tail call on its way to the function's loop.
+    pub(crate) tail: Option<Vec<Sequence>>,
 }
 
 impl Evaluator {
     /// The state before anything is evaluated.
-    #[must_use]
-    pub fn new(dynamic: Arc<DynamicContext>) -> Self {
-        Self { dynamic }
+    pub(crate) fn new(dynamic: Arc<DynamicContext>, program: Arc<Program>) -> Self {
+        let globals = vec![GlobalState::Unset; program.globals.len()];
+        Self { dynamic, program, globals, initial: None, depth: 0, tail: None }
     }
 
     /// Calls a function item. The arguments must be as many as its parameters; a callable converts them itself.
@@ -64,9 +95,8 @@ pub fn array_member(array: &phoenixmldb_xdm::Array, key: &Atomic) -> Result<Sequ
         }
     };
     let member = position.and_then(|position| array.get(position));
-    member
-        .cloned()
-        .ok_or_else(|| fail("FOAY0001", format!("the array has {} members, not {}", array.len(), key.to_str())))
+    let outside = || fail("FOAY0001", format!("the array has {} members, not {}", array.len(), key.to_str()));
+    member.cloned().ok_or_else(outside)
 }
 
 /// What a built-in function sees: the place of the call and the evaluation.
@@ -88,7 +118,7 @@ impl CallContext<'_> {
 
     /// The focus. Error: XPDY0002.
     pub fn focus(&self) -> Result<&Focus> {
-        self.focus.ok_or_else(|| fail("XPDY0002", "there is no context item"))
+        self.focus.ok_or_else(no_context_item)
     }
 
     /// The context item. Error: XPDY0002.
@@ -110,4 +140,15 @@ impl CallContext<'_> {
     pub fn charge(&self, steps: usize) -> Result<()> {
         self.evaluator.dynamic.meter.charge(steps as u64)
     }
+
+    /// The function of a name and arity: declared, built-in or a constructor function. Its focus is that of the call.
+    #[must_use]
+    pub fn function_lookup(&self, name: &QName, arity: usize) -> Option<Function> {
+        function::lookup(self, name, arity)
+    }
+}
+
+/// Error: XPDY0002.
+pub(crate) fn no_context_item() -> Box<phoenixmldb_xdm::Error> {
+    fail("XPDY0002", "there is no context item")
 }

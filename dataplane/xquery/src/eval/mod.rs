@@ -1,7 +1,396 @@
 //! Evaluation of compiled expressions.
 //!
-//! `context.rs` is what built-in functions see of it.
+//! ```text
+//!  mod.rs (operators) ─┬─ path.rs (steps, filters, node sets)    flwor.rs (clauses)    construct.rs (trees)
+//!                      └─ function.rs (calls, closures)           convert.rs (function conversion, casts)
+//! ```
+//!
+//! Every expression gives a whole sequence; loops run over slices and rows, and no iterator is boxed. Tuples of a FLWOR
+//! expression are pushed through its clauses one at a time, so that only sorting and grouping keep them.
 
+mod construct;
 pub mod context;
+mod convert;
+mod flwor;
+mod function;
+mod operators;
+mod path;
+
+#[cfg(test)]
+mod eval_test;
 
 pub use context::{CallContext, Evaluator, Focus};
+
+use crate::compile::plan::{Catch, Key, Op, Plan, Program};
+use crate::context::DynamicContext;
+use crate::limits;
+use context::{Env, GlobalState, array_member, no_context_item};
+use phoenixmldb_xdm::error::{Error, Result, fail};
+use phoenixmldb_xdm::function::{Array, Map};
+use phoenixmldb_xdm::{Atomic, Function, Item, Sequence, Str};
+use std::sync::Arc;
+
+/// Runs a program.
+pub(crate) fn run(program: &Arc<Program>, dynamic: &DynamicContext) -> Result<Sequence> {
+    let mut evaluator = Evaluator::new(Arc::new(dynamic.clone()), program.clone());
+    let result = evaluator.run_body(program);
+    result.map_err(|error| evaluator.placed(error, 0))
+}
+
+impl Evaluator {
+    fn run_body(&mut self, program: &Program) -> Result<Sequence> {
+        let as_focus = |item: Item| Focus { item, position: 1, size: 1 };
+        self.initial = self.dynamic.context_item.clone().map(as_focus);
+        if let Some(declared) = &program.context_item {
+            let given = if declared.external { self.initial.take() } else { None };
+            let value = match (given, &declared.value) {
+                (Some(focus), _) => Some(Sequence::from(focus.item)),
+                (None, Some((plan, slots))) => {
+                    self.initial = None;
+                    Some(self.eval(plan, &mut Env::new(*slots, None))?)
+                }
+                (None, None) => None,
+            };
+            if let Some(value) = value {
+                if !declared.item_type.matches(&value) {
+                    return Err(fail("XPTY0004", format!("the context item is not of type {}", declared.item_type)));
+                }
+                self.initial = value.single().map(as_focus);
+            } else if let Some(focus) = &self.initial
+                && !declared.item_type.item.accepts(&focus.item)
+            {
+                return Err(fail("XPTY0004", format!("the context item is not of type {}", declared.item_type)));
+            }
+        }
+        let mut env = Env::new(program.slots, self.initial.clone());
+        self.eval(&program.body, &mut env)
+    }
+
+    /// Gives an error line and column, if it has none yet.
+    pub(crate) fn placed(&self, mut error: Box<Error>, module: usize) -> Box<Error> {
+        if let (Some((start, _)), None) = (error.span, &error.location)
+            && let Some((uri, text)) = self.program.modules.get(module)
+        {
+            error.location = Some(crate::syntax::locate(text, start as usize, uri.as_ref()));
+        }
+        error
+    }
+
+    /// Evaluates an expression.
+    pub(crate) fn eval(&mut self, plan: &Plan, env: &mut Env) -> Result<Sequence> {
+        match &plan.op {
+            Op::Const(value) => return Ok(value.clone()),
+            Op::Local(slot) => return Ok(env.slots[*slot].clone()),
+            _ => {}
+        }
+        let result =
+            stacker::maybe_grow(limits::STACK_RED_ZONE_BYTES, limits::STACK_SEGMENT_BYTES, || self.op(&plan.op, env));
+        result.map_err(|error| if plan.span.end == 0 { error } else { error.at(plan.span.start, plan.span.end) })
+    }
+
+    pub(crate) fn charge(&self, steps: usize) -> Result<()> {
+        self.dynamic.meter.charge(steps as u64)
+    }
+
+    fn op(&mut self, op: &Op, env: &mut Env) -> Result<Sequence> {
+        Ok(match op {
+            Op::Const(value) => value.clone(),
+            Op::Local(slot) => env.slots[*slot].clone(),
+            Op::Global(index) => self.global(*index)?,
+            Op::ContextItem => Sequence::One(env.focus.as_ref().ok_or_else(no_context_item)?.item.clone()),
+            Op::Position => Sequence::from(Atomic::count(env.focus.as_ref().ok_or_else(no_context_item)?.position)),
+            Op::Last => Sequence::from(Atomic::count(env.focus.as_ref().ok_or_else(no_context_item)?.size)),
+            Op::Sequence(parts) => {
+                let parts = parts.iter().map(|part| self.eval(part, env)).collect::<Result<Vec<_>>>()?;
+                Sequence::concat(parts)
+            }
+            Op::Let(slot, declared, value, body) => {
+                let value = self.eval(value, env)?;
+                env.slots[*slot] = self.bound(value, declared.as_ref())?;
+                return self.eval(body, env);
+            }
+            Op::Flwor(clauses, result) => self.flwor(clauses, result, env)?,
+            Op::Quantified(every, clauses, condition) => self.quantified(*every, clauses, condition, env)?.into(),
+            Op::If(condition, then, otherwise) => {
+                let branch = if self.truth(condition, env)? { then } else { otherwise };
+                return self.eval(branch, env);
+            }
+            Op::Switch(operand, cases, default, collation) => {
+                let value = self.optional_atomic(operand, env)?;
+                let how = self.comparison(collation);
+                for (operands, result) in cases {
+                    for case in operands {
+                        let case = self.optional_atomic(case, env)?;
+                        let same = match (&value, &case) {
+                            (None, None) => true,
+                            (Some(a), Some(b)) => phoenixmldb_xdm::atomic::compare::deep_equal(a, b, &how),
+                            _ => false,
+                        };
+                        if same {
+                            return self.eval(result, env);
+                        }
+                    }
+                }
+                return self.eval(default, env);
+            }
+            Op::Typeswitch(operand, cases, slot, default) => {
+                let value = self.eval(operand, env)?;
+                for (types, slot, result) in cases {
+                    if types.iter().any(|wanted| wanted.matches(&value)) {
+                        if let Some(slot) = slot {
+                            env.slots[*slot] = value;
+                        }
+                        return self.eval(result, env);
+                    }
+                }
+                if let Some(slot) = slot {
+                    env.slots[*slot] = value;
+                }
+                return self.eval(default, env);
+            }
+            Op::Try(body, catches) => self.try_catch(body, catches, env)?,
+            Op::Or(_)
+            | Op::And(_)
+            | Op::Not(_)
+            | Op::Boolean(_)
+            | Op::Exists(..)
+            | Op::GeneralCompare(..)
+            | Op::InstanceOf(..)
+            | Op::Castable(..) => self.truth_of(op, env)?.into(),
+            Op::Count(operand) => Sequence::from(Atomic::count(self.eval(operand, env)?.len())),
+            Op::ValueCompare(op, left, right, collation) => self.value_compare(*op, left, right, collation, env)?,
+            Op::NodeCompare(op, left, right) => self.node_compare(*op, left, right, env)?,
+            Op::Range(left, right) => self.range(left, right, env)?,
+            Op::Arithmetic(op, left, right) => self.arithmetic(*op, left, right, env)?,
+            Op::Sign(minus, operand) => self.sign(*minus, operand, env)?,
+            Op::Concat(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    if let Some(value) = self.optional_atomic(part, env)? {
+                        text.push_str(&value.to_str());
+                    }
+                }
+                Sequence::string(text)
+            }
+            Op::Join(parts) => {
+                let mut text = String::new();
+                for part in parts {
+                    text.push_str(&joined(&self.eval(part, env)?)?);
+                }
+                Sequence::string(text)
+            }
+            Op::Set(op, parts) => self.node_set(*op, parts, env)?,
+            Op::SimpleMap(left, right) => {
+                let input = self.eval(left, env)?;
+                let mut parts = Vec::with_capacity(input.len());
+                self.for_each_focus(&input, env, |this, env| {
+                    parts.push(this.eval(right, env)?);
+                    Ok(())
+                })?;
+                Sequence::concat(parts)
+            }
+            Op::Filter(base, predicates) => {
+                let base = self.eval(base, env)?;
+                self.filter(base, predicates, env)?
+            }
+            Op::Root => {
+                let focus = env.focus.as_ref().ok_or_else(no_context_item)?;
+                let Item::Node(node) = &focus.item else {
+                    return Err(fail("XPTY0020", "the context item is not a node, so it has no root"));
+                };
+                let root = phoenixmldb_xdm::Node::root_of(&node.tree);
+                if root.kind() != phoenixmldb_xdm::NodeKind::Document {
+                    return Err(fail("XPDY0050", "the root of the tree is not a document"));
+                }
+                Sequence::from(root)
+            }
+            Op::Path(base, steps) => self.path(base.as_deref(), steps, env)?,
+            Op::TreatAs(operand, target) => {
+                let value = self.eval(operand, env)?;
+                if !target.matches(&value) {
+                    return Err(fail("XPDY0050", format!("the value is not of type {target}")));
+                }
+                value
+            }
+            Op::Cast(operand, target, optional, context) => self.cast(operand, *target, *optional, context, env)?,
+            Op::CastList(operand, item, optional, only_test) => {
+                let cast = self.eval(operand, env).and_then(|value| convert::cast_list(&value, *item, *optional));
+                match (cast, only_test) {
+                    (cast, true) => cast.is_ok().into(),
+                    (cast, false) => cast?,
+                }
+            }
+            Op::CallBuiltin(builtin, args, context) => self.call_builtin(builtin, args, context, env)?,
+            Op::CallUser(index, args) => {
+                let args = args.iter().map(|arg| self.eval(arg, env)).collect::<Result<Vec<_>>>()?;
+                let plan = self.program.functions[*index].clone();
+                self.call_plan(&plan, args, &[])?
+            }
+            Op::TailCall(args) => {
+                let args = args.iter().map(|arg| self.eval(arg, env)).collect::<Result<Vec<_>>>()?;
+                self.tail = Some(args);
+                Sequence::Empty
+            }
+            Op::CallDynamic(function, args) => self.call_dynamic(function, args, env)?,
+            Op::FunctionRef(reference) => self.function_item(reference, env),
+            Op::Closure(plan, captures) => function::closure(plan, captures, env),
+            Op::Map(entries) => self.map(entries, env)?,
+            Op::SquareArray(members) => {
+                let members = members.iter().map(|member| self.eval(member, env)).collect::<Result<Vec<_>>>()?;
+                Sequence::from(Item::Function(Array::new(members).into()))
+            }
+            Op::CurlyArray(content) => {
+                let members = self.eval(content, env)?.iter().map(Sequence::One).collect();
+                Sequence::from(Item::Function(Array::new(members).into()))
+            }
+            Op::Lookup(base, key) => self.lookup(base, key, env)?,
+            Op::Construct(construct, context) => self.construct(construct, context, env)?,
+            Op::Fail(code, message) => return Err(fail(code, message.clone())),
+        })
+    }
+
+    fn global(&mut self, index: usize) -> Result<Sequence> {
+        match &self.globals[index] {
+            GlobalState::Set(value) => return Ok(value.clone()),
+            GlobalState::Evaluating => {
+                let name = &self.program.globals[index].name;
+                return Err(fail("XQDY0054", format!("the value of ${name} depends on itself")));
+            }
+            GlobalState::Unset => {}
+        }
+        let program = self.program.clone();
+        let global = &program.globals[index];
+        let given = if global.external { self.dynamic.variables.get(&global.name).cloned() } else { None };
+        let value = match (given, &global.value) {
+            (Some(value), _) => {
+                if let Some(wanted) = &global.declared_type
+                    && !wanted.matches(&value)
+                {
+                    return Err(fail(
+                        "XPTY0004",
+                        format!("the value given for ${} is not of type {wanted}", global.name),
+                    ));
+                }
+                value
+            }
+            (None, Some((plan, slots))) => {
+                self.globals[index] = GlobalState::Evaluating;
+                let mut env = Env::new(*slots, self.initial.clone());
+                let value =
+                    self.eval(plan, &mut env).and_then(|value| self.bound(value, global.declared_type.as_ref()));
+                self.globals[index] = GlobalState::Unset;
+                value.map_err(|error| self.placed(error, global.module))?
+            }
+            (None, None) => return Err(fail("XPDY0002", format!("no value was given for ${}", global.name))),
+        };
+        self.globals[index] = GlobalState::Set(value.clone());
+        Ok(value)
+    }
+
+    /// Runs `f` once per item with the item as focus.
+    pub(crate) fn for_each_focus(
+        &mut self,
+        input: &Sequence,
+        env: &mut Env,
+        mut f: impl FnMut(&mut Self, &mut Env) -> Result<()>,
+    ) -> Result<()> {
+        let outer = env.focus.take();
+        let size = input.len();
+        let mut result = self.charge(size);
+        for (index, item) in input.iter().enumerate() {
+            if result.is_err() {
+                break;
+            }
+            env.focus = Some(Focus { item, position: index + 1, size });
+            result = f(self, env);
+        }
+        env.focus = outer;
+        result
+    }
+
+    fn try_catch(&mut self, body: &Plan, catches: &[Catch], env: &mut Env) -> Result<Sequence> {
+        let (depth, focus) = (self.depth, env.focus.clone());
+        let error = match self.eval(body, env) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        self.depth = depth;
+        env.focus = focus;
+        // Running out of fuel or time is the host's doing and not for the query to catch.
+        let caught = catches.iter().find(|clause| clause.errors.iter().any(|test| test.accepts(&error.code)));
+        let Some(clause) = caught.filter(|_| !error.is(phoenixmldb_xdm::ErrorCode("XQDY0900"))) else {
+            return Err(error);
+        };
+        let error = self.placed(error, 0);
+        let text = |text: &str| if text.is_empty() { Sequence::Empty } else { Sequence::string(text) };
+        let at = error.location.as_ref();
+        let number = |value: Option<u32>| Sequence::from(value.map(|v| Item::integer(i64::from(v))));
+        let values = [
+            Sequence::from(Atomic::from(error.code.clone())),
+            text(&error.message),
+            error.value.clone().unwrap_or_default(),
+            at.and_then(|at| at.module.clone()).map_or(Sequence::Empty, Sequence::string),
+            number(at.map(|at| at.line)),
+            number(at.map(|at| at.column)),
+            Sequence::Empty,
+        ];
+        for (slot, value) in clause.variables.iter().zip(values) {
+            env.slots[*slot] = value;
+        }
+        self.eval(&clause.body, env)
+    }
+
+    fn map(&mut self, entries: &[(Plan, Plan)], env: &mut Env) -> Result<Sequence> {
+        let mut map = Map::new();
+        for (key, value) in entries {
+            let key = self.single_atomic(key, env, "the key of a map entry")?;
+            let value = self.eval(value, env)?;
+            let text = key.to_str();
+            if map.put(key, value) {
+                return Err(fail("XQDY0137", format!("the key {text} is there twice")));
+            }
+        }
+        Ok(Sequence::from(Item::Function(map.into())))
+    }
+
+    fn lookup(&mut self, base: &Plan, key: &Key, env: &mut Env) -> Result<Sequence> {
+        let base = self.eval(base, env)?;
+        let keys = match key {
+            Key::Wildcard => None,
+            Key::Values(plan) => Some(self.eval(plan, env)?.atomize()?),
+        };
+        let mut parts = Vec::new();
+        for item in &base {
+            match (&item, &keys) {
+                (Item::Function(Function::Map(map)), None) => parts.extend(map.iter().map(|(_, value)| value.clone())),
+                (Item::Function(Function::Map(map)), Some(keys)) => {
+                    parts.extend(keys.iter().filter_map(|key| map.get(key).cloned()));
+                }
+                (Item::Function(Function::Array(array)), None) => parts.extend(array.members().iter().cloned()),
+                (Item::Function(Function::Array(array)), Some(keys)) => {
+                    for key in keys {
+                        parts.push(array_member(array, key)?);
+                    }
+                }
+                _ => return Err(fail("XPTY0004", "only maps and arrays can be looked up in")),
+            }
+        }
+        Ok(Sequence::concat(parts))
+    }
+}
+
+/// The typed values as strings, joined by spaces.
+pub(crate) fn joined(value: &Sequence) -> Result<Str> {
+    let values = value.atomize()?;
+    if let [only] = &values[..] {
+        return Ok(only.to_str());
+    }
+    let mut text = String::new();
+    for (index, value) in values.iter().enumerate() {
+        if index > 0 {
+            text.push(' ');
+        }
+        text.push_str(&value.to_str());
+    }
+    Ok(Str::from(text))
+}

@@ -19,7 +19,7 @@ pub enum Depends {
 }
 
 /// One function with all its arities.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct FunctionEntry {
     /// Namespace, such as [`crate::context::FN_NAMESPACE`].
     pub namespace: &'static str,

@@ -1,0 +1,510 @@
+//! Constructors (XQuery 3.1 §3.9): events into the builder of one tree.
+//!
+//! A constructor inside another emits into the same builder, so that nesting copies nothing; nodes that come from an
+//! expression are copied row by row. Namespaces in scope are tracked, so that every name has its declaration and copies
+//! bring along those of their ancestors.
+
+use super::context::Env;
+use super::{Evaluator, joined};
+use crate::compile::check_attribute_name;
+use crate::compile::plan::{Construct, Naming, Op, Plan};
+use crate::context::StaticContext;
+use phoenixmldb_xdm::error::{Result, fail};
+use phoenixmldb_xdm::names::{XML_NAMESPACE, XMLNS_NAMESPACE, is_ncname};
+use phoenixmldb_xdm::{
+    Atomic, EventSink, Function, Item, Node, NodeKind, QName, Sequence, SinkError, Str, TreeBuilder,
+};
+use std::sync::Arc;
+
+/// An element that is being built.
+#[derive(Default)]
+struct Open {
+    /// Declarations made on it.
+    namespaces: Vec<(Str, Str)>,
+    attributes: Vec<QName>,
+    /// Content has begun, so that attributes come too late.
+    has_content: bool,
+    name: Option<QName>,
+    is_document: bool,
+}
+
+/// A tree that is being built.
+struct Builder {
+    sink: TreeBuilder,
+    open: Vec<Open>,
+    /// The last thing was an atomic value, so that another one is set off by a space.
+    after_atomic: bool,
+    copy_preserve: bool,
+    copy_inherit: bool,
+}
+
+fn sink(result: std::result::Result<(), SinkError>) -> Result<()> {
+    result.map_err(|error| fail("XQDY0901", error.to_string()))
+}
+
+impl Builder {
+    fn new(context: &StaticContext) -> Self {
+        let (copy_preserve, copy_inherit) = context.copy_namespaces;
+        let sink = TreeBuilder::new(None);
+        Self { sink, open: Vec::new(), after_atomic: false, copy_preserve, copy_inherit }
+    }
+
+    /// The namespace of a prefix here; the empty one when there is none.
+    fn namespace_of(&self, prefix: &str) -> Option<Str> {
+        if prefix == "xml" {
+            return Some(Str::from(XML_NAMESPACE));
+        }
+        let declared = self.open.iter().rev().flat_map(|open| open.namespaces.iter().rev());
+        declared.into_iter().find(|(known, _)| known == prefix).map(|(_, uri)| uri.clone())
+    }
+
+    fn declare(&mut self, prefix: &str, uri: &str) -> Result<()> {
+        let known = self.namespace_of(prefix).unwrap_or_default();
+        if known == uri {
+            return Ok(());
+        }
+        if let Some(open) = self.open.last_mut() {
+            open.namespaces.push((prefix.into(), uri.into()));
+        }
+        sink(self.sink.namespace(prefix, uri))
+    }
+
+    fn start_element(&mut self, name: &QName) -> Result<()> {
+        self.content();
+        sink(self.sink.start_element(name))?;
+        self.open.push(Open { name: Some(name.clone()), ..Open::default() });
+        Ok(())
+    }
+
+    fn end_element(&mut self) -> Result<()> {
+        self.open.pop();
+        self.after_atomic = false;
+        sink(self.sink.end_element())
+    }
+
+    /// Notes that content of the open element begins.
+    fn content(&mut self) {
+        self.after_atomic = false;
+        if let Some(open) = self.open.last_mut() {
+            open.has_content = true;
+        }
+    }
+
+    /// Makes sure that the open element's own name is declared.
+    fn declare_own_name(&mut self) -> Result<()> {
+        let Some(name) = self.open.last().and_then(|open| open.name.clone()) else { return Ok(()) };
+        if name.prefix != "xml" { self.declare(&name.prefix, &name.uri) } else { Ok(()) }
+    }
+
+    fn text(&mut self, text: &str) -> Result<()> {
+        if !text.is_empty() {
+            self.content();
+            sink(self.sink.text(text))?;
+        }
+        Ok(())
+    }
+
+    /// Errors: XQTY0024 behind content, XPTY0004 in documents, XQDY0025 for a second one of the name.
+    fn attribute(&mut self, name: &QName, value: &str) -> Result<()> {
+        self.after_atomic = false;
+        let Some(open) = self.open.last_mut() else {
+            return sink(self.sink.attribute(name, value, is_xml_id(name)));
+        };
+        if open.is_document {
+            return Err(fail("XPTY0004", format!("attribute {name} cannot be in a document")));
+        }
+        if open.has_content {
+            return Err(fail("XQTY0024", format!("attribute {name} comes behind other content")));
+        }
+        if open.attributes.contains(name) {
+            return Err(fail("XQDY0025", format!("attribute {name} is there twice")));
+        }
+        open.attributes.push(name.clone());
+        let name = self.attribute_prefix(name)?;
+        let normal = if is_xml_id(&name) { collapse(value) } else { value.to_owned() };
+        sink(self.sink.attribute(&name, &normal, is_xml_id(&name)))
+    }
+
+    /// The name with a prefix that is declared for its namespace, declaring one when needed.
+    fn attribute_prefix(&mut self, name: &QName) -> Result<QName> {
+        if name.uri.is_empty() || name.uri == XML_NAMESPACE {
+            return Ok(name.clone());
+        }
+        let mut prefix = name.prefix.clone();
+        let conflicts = |this: &Self, prefix: &str| {
+            this.open.last().is_some_and(|open| {
+                open.namespaces.iter().any(|(known, uri)| known == prefix && *uri != name.uri)
+                    || open.name.as_ref().is_some_and(|own| own.prefix == prefix && own.uri != name.uri)
+            })
+        };
+        let mut number = 0;
+        while prefix.is_empty() || conflicts(self, &prefix) {
+            prefix = Str::from(format!("ns{number}"));
+            number += 1;
+        }
+        self.declare(&prefix, &name.uri)?;
+        Ok(QName::new(prefix, name.uri.clone(), name.local.clone()))
+    }
+
+    /// A namespace node of the open element. Errors: XQTY0024, XQDY0102.
+    fn namespace_node(&mut self, prefix: &str, uri: &str) -> Result<()> {
+        self.after_atomic = false;
+        let Some(open) = self.open.last() else { return Ok(()) };
+        if open.has_content {
+            return Err(fail("XQTY0024", "a namespace node comes behind other content"));
+        }
+        let conflict = open.namespaces.iter().any(|(known, other)| known == prefix && other != uri)
+            || open.name.as_ref().is_some_and(|name| name.prefix == prefix && name.uri != uri);
+        if conflict {
+            return Err(fail("XQDY0102", format!("prefix {prefix:?} is bound to two namespaces on one element")));
+        }
+        if prefix == "xml" { Ok(()) } else { self.declare(prefix, uri) }
+    }
+
+    /// Copies a node; of a document its children.
+    fn copy(&mut self, node: &Node) -> Result<()> {
+        match node.kind() {
+            NodeKind::Attribute => {
+                let name = node.name().expect("attributes have names").clone();
+                return self.attribute(&name, node.string_value());
+            }
+            NodeKind::Document => {
+                let mut rows = Vec::new();
+                let (axis, any) = (phoenixmldb_xdm::axes::Axis::Child, phoenixmldb_xdm::axes::NodeTest::Any);
+                phoenixmldb_xdm::axes::step(&node.tree, node.pre, axis, any, &mut rows);
+                return rows.into_iter().try_for_each(|pre| self.copy(&Node { tree: node.tree.clone(), pre }));
+            }
+            NodeKind::Element | NodeKind::Text | NodeKind::Comment | NodeKind::ProcessingInstruction => {}
+        }
+        self.content();
+        let tree = &node.tree;
+        let last = node.pre + tree.size(node.pre);
+        // Last rows of the elements that are open in the copy.
+        let mut ends: Vec<u32> = Vec::new();
+        for pre in node.pre..=last {
+            while ends.last().is_some_and(|end| *end < pre) {
+                ends.pop();
+                self.end_element()?;
+            }
+            let value = tree.string_value(pre);
+            let name = tree.names().get(tree.name_id(pre));
+            match (tree.kind(pre), name) {
+                (NodeKind::Element, Some(name)) => {
+                    self.start_element(name)?;
+                    self.copy_namespaces(node, pre, name)?;
+                    ends.push(pre + tree.size(pre));
+                }
+                (NodeKind::Attribute, Some(name)) => {
+                    if !name.prefix.is_empty() && name.prefix != "xml" {
+                        self.declare(&name.prefix, &name.uri)?;
+                    }
+                    sink(self.sink.attribute(name, value, tree.is_id(pre)))?;
+                }
+                (NodeKind::Text, _) => self.text(value)?,
+                (NodeKind::Comment, _) => {
+                    self.content();
+                    sink(self.sink.comment(value))?;
+                }
+                (NodeKind::ProcessingInstruction, Some(name)) => {
+                    self.content();
+                    sink(self.sink.processing_instruction(&name.local, value))?;
+                }
+                _ => {}
+            }
+        }
+        for _ in ends {
+            self.end_element()?;
+        }
+        Ok(())
+    }
+
+    /// Declarations of a copied element: its own and, at the top of the copy, those of its ancestors.
+    fn copy_namespaces(&mut self, node: &Node, pre: u32, name: &QName) -> Result<()> {
+        let tree = &node.tree;
+        let top = pre == node.pre;
+        let own = top || !tree.declarations(pre).is_empty();
+        if top && !self.copy_inherit {
+            // What is declared around must not be seen in the copy.
+            let around: Vec<Str> =
+                self.open.iter().flat_map(|open| open.namespaces.iter().map(|(prefix, _)| prefix.clone())).collect();
+            for prefix in around {
+                let needed = tree.namespace_of(pre, &prefix);
+                if needed.is_none() && !prefix.is_empty() {
+                    self.declare(&prefix, "")?;
+                }
+            }
+        }
+        if self.copy_preserve && own {
+            let mut at = Some(pre);
+            let mut seen: Vec<Str> = Vec::new();
+            while let Some(row) = at {
+                for (prefix, uri) in tree.declarations(row) {
+                    if !seen.contains(prefix) {
+                        seen.push(prefix.clone());
+                        self.declare(prefix, uri)?;
+                    }
+                }
+                at = if top { tree.parent(row) } else { None };
+            }
+        }
+        if name.prefix != "xml" { self.declare(&name.prefix, &name.uri) } else { Ok(()) }
+    }
+
+    /// Adds the items of a content expression (§3.9.1.3). Error: XQTY0105 for functions.
+    fn items(&mut self, value: &Sequence) -> Result<()> {
+        for item in value {
+            match item {
+                Item::Node(node) => {
+                    // An empty text node vanishes, but sets the values around it apart.
+                    if node.kind() == NodeKind::Text && node.string_value().is_empty() {
+                        self.after_atomic = false;
+                        continue;
+                    }
+                    self.copy(&node)?;
+                }
+                Item::Atomic(atomic) => {
+                    let text = atomic.to_str();
+                    if self.after_atomic {
+                        self.text(" ")?;
+                    }
+                    self.text(&text)?;
+                    if text.is_empty()
+                        && let Some(open) = self.open.last_mut()
+                    {
+                        open.has_content |= open.is_document;
+                    }
+                    self.after_atomic = true;
+                }
+                Item::Function(Function::Array(array)) => {
+                    for member in array.members() {
+                        self.items(member)?;
+                    }
+                }
+                Item::Function(_) => return Err(fail("XQTY0105", "a function cannot be content of an element")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn is_xml_id(name: &QName) -> bool {
+    name.local == "id" && name.uri == XML_NAMESPACE
+}
+
+fn collapse(text: &str) -> String {
+    text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+impl Evaluator {
+    pub(super) fn construct(
+        &mut self,
+        construct: &Construct,
+        context: &Arc<StaticContext>,
+        env: &mut Env,
+    ) -> Result<Sequence> {
+        if let Construct::Text(content) = construct {
+            // No content gives no node, whereas an empty string gives an empty one.
+            let value = self.eval(content, env)?;
+            let values = value.atomize()?;
+            if values.is_empty() {
+                return Ok(Sequence::Empty);
+            }
+            let text = joined(&value)?;
+            let tree = phoenixmldb_xdm::builder::text_tree(&text);
+            return Ok(Sequence::from(Node::root_of(&tree)));
+        }
+        if let Construct::Namespace(..) = construct {
+            return Err(fail("XQDY0902", "a namespace node exists only in the content of an element"));
+        }
+        let mut builder = Builder::new(context);
+        self.emit(construct, context, &mut builder, env)?;
+        Ok(Sequence::from(Node::root_of(&builder.sink.finish())))
+    }
+
+    /// Sends the events of a constructor.
+    fn emit(
+        &mut self,
+        construct: &Construct,
+        context: &Arc<StaticContext>,
+        builder: &mut Builder,
+        env: &mut Env,
+    ) -> Result<()> {
+        self.charge(1)?;
+        match construct {
+            Construct::Element { name, namespaces, attributes, content } => {
+                let name = self.element_name(name, context, env)?;
+                builder.start_element(&name)?;
+                for (prefix, uri) in namespaces {
+                    builder.declare(prefix, uri)?;
+                }
+                builder.declare_own_name()?;
+                for (name, value) in attributes {
+                    let value = joined(&self.eval(value, env)?)?;
+                    builder.attribute(name, &value)?;
+                }
+                for part in content {
+                    self.content(part, builder, env)?;
+                }
+                builder.end_element()
+            }
+            Construct::Literal(text) => {
+                builder.after_atomic = false;
+                builder.text(text)?;
+                builder.after_atomic = false;
+                Ok(())
+            }
+            Construct::Text(content) => {
+                let value = self.eval(content, env)?;
+                builder.after_atomic = false;
+                builder.text(&joined(&value)?)?;
+                builder.after_atomic = false;
+                Ok(())
+            }
+            Construct::Attribute(name, content) => {
+                let name = self.attribute_name(name, context, env)?;
+                let value = joined(&self.eval(content, env)?)?;
+                builder.attribute(&name, &value)
+            }
+            Construct::Comment(content) => {
+                let text = joined(&self.eval(content, env)?)?;
+                if text.contains("--") || text.ends_with('-') {
+                    return Err(fail("XQDY0072", "a comment must not contain \"--\" or end with \"-\""));
+                }
+                builder.content();
+                sink(builder.sink.comment(&text))
+            }
+            Construct::Pi(target, content) => {
+                let target = self.ncname(target, env, "XQDY0041", "the target of a processing instruction")?;
+                if target.eq_ignore_ascii_case("xml") {
+                    return Err(fail("XQDY0064", "a processing instruction cannot be called \"xml\""));
+                }
+                let text = joined(&self.eval(content, env)?)?;
+                let text = text.trim_start_matches([' ', '\t', '\n', '\r']);
+                if text.contains("?>") {
+                    return Err(fail("XQDY0026", "a processing instruction must not contain \"?>\""));
+                }
+                builder.content();
+                sink(builder.sink.processing_instruction(&target, text))
+            }
+            Construct::Namespace(prefix, content) => {
+                let prefix = match prefix {
+                    Naming::Computed(plan) if joined(&self.eval(plan, env)?)?.is_empty() => Str::default(),
+                    prefix => self.ncname(prefix, env, "XQDY0074", "a prefix")?,
+                };
+                let uri = joined(&self.eval(content, env)?)?;
+                let misused = prefix == "xmlns"
+                    || uri == XMLNS_NAMESPACE
+                    || uri.is_empty()
+                    || (prefix == "xml") != (uri == XML_NAMESPACE);
+                if misused {
+                    return Err(fail("XQDY0101", format!("prefix {prefix:?} cannot be bound to {uri:?}")));
+                }
+                builder.namespace_node(&prefix, &uri)
+            }
+            Construct::Document(content) => {
+                builder.content();
+                // Inside other content a document stands for its children.
+                let nested = !builder.open.is_empty();
+                if nested {
+                    let value = self.construct(construct, context, env)?;
+                    return builder.items(&value);
+                }
+                sink(builder.sink.start_document())?;
+                builder.open.push(Open { is_document: true, ..Open::default() });
+                self.content(content, builder, env)?;
+                builder.open.pop();
+                sink(builder.sink.end_document())
+            }
+        }
+    }
+
+    /// Content of an element: constructors emit, values are copied.
+    fn content(&mut self, part: &Plan, builder: &mut Builder, env: &mut Env) -> Result<()> {
+        match &part.op {
+            Op::Construct(construct, context) => {
+                let place = |error: Box<phoenixmldb_xdm::Error>| {
+                    if part.span.end == 0 { error } else { error.at(part.span.start, part.span.end) }
+                };
+                let (red, segment) = (crate::limits::STACK_RED_ZONE_BYTES, crate::limits::STACK_SEGMENT_BYTES);
+                stacker::maybe_grow(red, segment, || self.emit(construct, context, builder, env)).map_err(place)
+            }
+            Op::Sequence(parts) => {
+                for part in parts {
+                    self.content(part, builder, env)?;
+                }
+                // Values of this expression are not joined with those of the next.
+                builder.after_atomic = false;
+                Ok(())
+            }
+            _ => {
+                let value = self.eval(part, env)?;
+                builder.items(&value)
+            }
+        }
+    }
+
+    fn ncname(&mut self, name: &Naming, env: &mut Env, code: &'static str, what: &str) -> Result<Str> {
+        match name {
+            Naming::Fixed(name) => Ok(name.local.clone()),
+            Naming::Computed(plan) => match self.single_atomic(plan, env, what)? {
+                Atomic::Untyped(text) | Atomic::String(text, _) => {
+                    let text = collapse(&text);
+                    if is_ncname(&text) { Ok(Str::from(text)) } else { Err(fail(code, format!("{text:?} is no name"))) }
+                }
+                other => Err(fail("XPTY0004", format!("{what} is a string, not {}", other.type_of()))),
+            },
+        }
+    }
+
+    /// A computed name. Errors: XPTY0004, XQDY0074.
+    fn qname(&mut self, plan: &Plan, default: &str, context: &StaticContext, env: &mut Env) -> Result<QName> {
+        let text = match self.single_atomic(plan, env, "the name of a constructor")? {
+            Atomic::QName(name) => return Ok(QName::clone(&name)),
+            Atomic::Untyped(text) | Atomic::String(text, _) => collapse(&text),
+            other => return Err(fail("XPTY0004", format!("a name is no {}", other.type_of()))),
+        };
+        let bad = || fail("XQDY0074", format!("{text:?} is no name with a known prefix"));
+        if let Some(rest) = text.strip_prefix("Q{") {
+            let (uri, local) = rest.split_once('}').ok_or_else(bad)?;
+            return if is_ncname(local) { Ok(QName::new("", collapse(uri), local)) } else { Err(bad()) };
+        }
+        match text.split_once(':') {
+            None if is_ncname(&text) => Ok(QName::new("", default, text)),
+            Some((prefix, local)) if is_ncname(prefix) && is_ncname(local) => {
+                let uri = context.namespace(prefix).ok_or_else(bad)?;
+                Ok(QName::new(prefix, uri, local))
+            }
+            _ => Err(bad()),
+        }
+    }
+
+    fn element_name(&mut self, name: &Naming, context: &StaticContext, env: &mut Env) -> Result<QName> {
+        let name = match name {
+            Naming::Fixed(name) => name.clone(),
+            Naming::Computed(plan) => self.qname(plan, &context.default_element_namespace, context, env)?,
+        };
+        let reserved = name.uri == XMLNS_NAMESPACE
+            || name.prefix == "xmlns"
+            || (name.prefix == "xml") && name.uri != XML_NAMESPACE
+            || !name.prefix.is_empty() && name.prefix != "xml" && name.uri == XML_NAMESPACE;
+        if reserved {
+            return Err(fail("XQDY0096", format!("no element can be called {name}")));
+        }
+        if name.uri == XML_NAMESPACE && name.prefix.is_empty() {
+            return Ok(QName::new("xml", name.uri, name.local));
+        }
+        Ok(name)
+    }
+
+    fn attribute_name(&mut self, name: &Naming, context: &StaticContext, env: &mut Env) -> Result<QName> {
+        let name = match name {
+            Naming::Fixed(name) => name.clone(),
+            Naming::Computed(plan) => self.qname(plan, "", context, env)?,
+        };
+        check_attribute_name(&name)?;
+        if name.uri == XML_NAMESPACE && name.prefix.is_empty() {
+            return Ok(QName::new("xml", name.uri, name.local));
+        }
+        Ok(name)
+    }
+}
