@@ -284,11 +284,9 @@ impl Writer<'_> {
             && is_html_element
             && matches!(expanded.local.to_ascii_lowercase().as_str(), "script" | "style");
         let of_html = is_html_element && parameters.method != Method::Xml;
-        let indented = parameters.indent
-            && !parameters.suppress_indentation.contains(&expanded)
-            && !preserves(tree, row)
-            && !(of_html && keeps_space(&expanded.local))
-            && has_only_elements(tree, row);
+        let keeps = preserves(tree, row) || of_html && keeps_space(&expanded.local);
+        let is_fixed = keeps || parameters.suppress_indentation.contains(&expanded);
+        let indented = parameters.indent && !is_fixed && has_only_elements(tree, row);
         let within_mixed = self.open.iter().any(|open| !open.indented);
         self.open.push(Open {
             last_row,
