@@ -2,7 +2,7 @@
 
 use crate::data_dir::Membership;
 use crate::error::StartError;
-use crate::limits::{DUTY_INTERVAL_MS, LEADER_SEARCH_MS};
+use crate::limits::{DUTY_INTERVAL_MS, LEADER_SEARCH_MS, SETTLE_MS};
 use crate::machine::ControlMachine;
 use crate::observed::{Health, Heard, Observed};
 use crate::snapshot::{Taken, snapshot};
@@ -151,6 +151,20 @@ impl Controller {
             return Ok(());
         }
         self.group.transfer_leader(target.raft_id).await.map_err(|error| control_error(&error))
+    }
+
+    /// Waits until a new leader has heard of every node, or has had the time to: a view of nothing helps nobody.
+    pub async fn settle(&self) {
+        let deadline = tokio::time::Instant::now() + Duration::from_millis(SETTLE_MS);
+        let unheard = || {
+            let state = self.state.borrow();
+            let observed = self.observed.lock();
+            let fresh = observed.age(self.clock.monotonic()) < Duration::from_millis(SETTLE_MS);
+            fresh && state.nodes.keys().any(|name| observed.get(name).is_none())
+        };
+        while unheard() && tokio::time::Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(DUTY_INTERVAL_MS / 5)).await;
+        }
     }
 
     /// The cluster as this controller sees it.

@@ -35,3 +35,7 @@ pub const EVENTS_PAGE_MAX: usize = 1_000;
 
 /// Attempts to find all copies of a shard at one log position, in attempts: under load they differ for moments only.
 pub const CHECK_ATTEMPTS: u32 = 20;
+
+/// Longest time a new control leader waits for heartbeats before it shows the cluster, in milliseconds: one interval,
+/// and the time a node needs to find the new leader; shorter than a caller waits.
+pub const SETTLE_MS: u64 = 800;

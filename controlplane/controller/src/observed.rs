@@ -61,6 +61,12 @@ impl Observed {
         Self { nodes: BTreeMap::new(), since: now }
     }
 
+    /// How long this leader has listened.
+    #[must_use]
+    pub fn age(&self, now: Duration) -> Duration {
+        now.saturating_sub(self.since)
+    }
+
     /// Remembers a heartbeat.
     pub fn record(&mut self, node: NodeName, heard: Heard) {
         self.nodes.insert(node, heard);

@@ -91,6 +91,11 @@ impl Coordinator {
         Self { router, transport, control }
     }
 
+    /// The way to shards.
+    pub(crate) fn transport(&self) -> &Arc<dyn ShardTransport> {
+        &self.transport
+    }
+
     /// What it routes by.
     #[must_use]
     pub fn router(&self) -> &Arc<Router> {

@@ -115,6 +115,28 @@ pub enum CoordinatorError {
         /// How long it was.
         limit: Duration,
     },
+    /// The query is wrong, or failed.
+    #[error("{message}")]
+    Query {
+        /// Its W3C code.
+        code: String,
+        /// In words.
+        message: String,
+        /// Line and column in the query, from 1.
+        place: Option<(u32, u32)>,
+    },
+    /// The result has more items than asked for.
+    #[error("the result has more than {max} items")]
+    TooManyResults {
+        /// The bound.
+        max: u64,
+    },
+    /// A query needs more than it may have.
+    #[error("{what}")]
+    QueryLimit {
+        /// Of what.
+        what: String,
+    },
     /// A queue is full.
     #[error("overloaded: {what}")]
     Overloaded {
@@ -160,6 +182,13 @@ impl CoordinatorError {
             Self::ClockUnavailable { .. } => Code::ClockUnavailable,
             Self::WrongEpoch { .. } => Code::WrongEpoch,
             Self::Deadline { .. } => Code::DeadlineExceeded,
+            Self::Query { code, .. } => {
+                // Static errors of the specifications are XPST and XQST; everything else happens while running.
+                let is_static = code.starts_with("XPST") || code.starts_with("XQST");
+                if is_static { Code::QueryStatic } else { Code::QueryDynamic }
+            }
+            Self::TooManyResults { .. } => Code::TooManyResults,
+            Self::QueryLimit { .. } => Code::QueryLimit,
             Self::Overloaded { .. } => Code::Overloaded,
             Self::Control { code, .. } => *code,
             Self::Internal { .. } => Code::Internal,
@@ -179,6 +208,7 @@ impl CoordinatorError {
                 "ask a node on the other side, or read with --consistency stale; phoenixmldb-cluster status".to_owned()
             }
             Self::ShardUnavailable { shard, .. } => format!("phoenixmldb-cluster shards {shard}"),
+            Self::TooManyResults { .. } => "raise max_results, or ask to truncate".to_owned(),
             Self::Control { help, .. } => help.clone(),
             _ => String::new(),
         }

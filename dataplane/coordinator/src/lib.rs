@@ -12,12 +12,16 @@
 
 pub mod documents;
 pub mod error;
+mod fetch;
+pub mod items;
 pub mod limits;
+pub mod query;
 pub mod retry;
 pub mod router;
 pub mod transport;
 
 pub use documents::{Coordinator, DocumentInfo, Listed, PutRequest, ReadAnswer, ReadConsistency};
 pub use error::CoordinatorError;
+pub use query::{QueryRequest, ResultPart, Summary};
 pub use router::Router;
 pub use transport::{ControlPlane, Read, ShardTransport, TransportError};

@@ -11,3 +11,15 @@ pub const PAGE_ENTRIES_DEFAULT: u32 = 1_000;
 
 /// Shards asked at the same time for one request, in shards: more would only queue on the peers.
 pub const FAN_OUT_MAX: usize = 32;
+
+/// Longest query accepted, in bytes of text: one message, and one splice per shard.
+pub const QUERY_BYTES_MAX: usize = 1 << 20;
+
+/// Items of a result when the caller names no bound, in items.
+pub const MAX_RESULTS_DEFAULT: u64 = 10_000;
+
+/// Pieces of a result that wait for a slow reader, in pieces; then the shards wait.
+pub const RESULT_ITEMS_BUFFERED: usize = 64;
+
+/// Text of the documents fetched for one query that runs on the coordinator, in bytes: their trees are in memory.
+pub const FETCHED_BYTES_MAX: u64 = 512 << 20;

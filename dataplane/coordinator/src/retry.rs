@@ -70,6 +70,9 @@ where
                             return Err(CoordinatorError::Internal { what: "asking a shard", reason });
                         }
                         TransportError::Overloaded(what) => return Err(CoordinatorError::Overloaded { what }),
+                        TransportError::Query { code, message, .. } => {
+                            return Err(CoordinatorError::Query { code, message, place: None });
+                        }
                         TransportError::NoQuorum => no_quorum = true,
                         TransportError::Clock(reason) => clock = Some(reason),
                         TransportError::NotLeader { .. }

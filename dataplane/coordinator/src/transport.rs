@@ -1,12 +1,18 @@
 //! What the coordinator needs of others: shards on other nodes, and the control plane.
 
 use crate::error::CoordinatorError;
+use crate::items::ResultItem;
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 use phoenixmldb_shard::{Outcome, ShardCommand};
 use phoenixmldb_store::EncodedDocument;
 use phoenixmldb_types::{
     ContainerId, ContainerName, DocumentName, MapContainer, MapNode, NodeName, ShardId, Timestamp,
 };
+use phoenixmldb_xdm::QName;
+use phoenixmldb_xdm::atomic::{Atomic, Moment};
+use phoenixmldb_xquery::distribute::Fragment;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Why a replica did not answer.
@@ -36,7 +42,81 @@ pub enum TransportError {
     /// It failed.
     #[error("failed: {0}")]
     Failed(String),
+    /// The query failed, at an offset of the fragment's text.
+    #[error("{message}")]
+    Query {
+        /// Its W3C code.
+        code: String,
+        /// In words.
+        message: String,
+        /// Offset in bytes.
+        offset: Option<u32>,
+    },
 }
+
+impl TransportError {
+    /// What a failed fragment means for its query.
+    pub(crate) fn for_query(self, shard: ShardId, text: &str, fragment: Option<&Fragment>) -> CoordinatorError {
+        match self {
+            Self::Query { code, message, offset } => {
+                let offset = offset.map(|offset| fragment.map_or(offset, |fragment| fragment.original(offset)));
+                CoordinatorError::Query { code, message, place: offset.map(|offset| crate::query::place(text, offset)) }
+            }
+            other => CoordinatorError::ShardUnavailable { shard, tried: other.to_string() },
+        }
+    }
+}
+
+/// A fragment of a query, the same for all shards.
+#[derive(Clone, Debug)]
+pub struct FragmentRequest {
+    /// Its container.
+    pub container: ContainerId,
+    /// The container's name, for document URIs.
+    pub container_name: String,
+    /// The timestamp to read at.
+    pub read_ts: Timestamp,
+    /// Its text.
+    pub query: String,
+    /// Once over all documents of the shard instead of once per document.
+    pub aggregate: bool,
+    /// Values of external variables.
+    pub variables: Vec<(QName, Vec<Atomic>)>,
+    /// `fn:current-dateTime()`.
+    pub current: Moment,
+}
+
+/// What a shard did for a query.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct FragmentSummary {
+    /// Documents looked at.
+    pub documents: u64,
+    /// Items found.
+    pub items: u64,
+    /// Time it took, in microseconds.
+    pub elapsed_us: u64,
+    /// Who did it.
+    pub node: String,
+}
+
+/// A piece of a fragment's result.
+#[derive(Clone, Debug, Default)]
+pub struct FragmentPart {
+    /// Name of the document that the items come from.
+    pub document: String,
+    /// Items.
+    pub items: Vec<ResultItem>,
+    /// Result of an aggregate.
+    pub values: Vec<Atomic>,
+    /// In the last piece.
+    pub summary: Option<FragmentSummary>,
+}
+
+/// A fragment's result as it arrives; dropping it stops the work.
+pub type FragmentStream = BoxStream<'static, Result<FragmentPart, TransportError>>;
+
+/// Documents as they arrive, in name order.
+pub type DocumentStream = BoxStream<'static, Result<(DocumentName, EncodedDocument), TransportError>>;
 
 /// How a read is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -139,6 +219,25 @@ pub trait ShardTransport: Send + Sync + 'static {
         container: ContainerId,
         limit: Duration,
     ) -> Result<(u64, u64), TransportError>;
+
+    /// Starts a fragment on the shard's leader.
+    async fn fragment(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        request: Arc<FragmentRequest>,
+        limit: Duration,
+    ) -> Result<FragmentStream, TransportError>;
+
+    /// Reads all documents of a container, at a timestamp.
+    async fn scan(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        container: ContainerId,
+        read_ts: Timestamp,
+        limit: Duration,
+    ) -> Result<DocumentStream, TransportError>;
 
     /// A timestamp larger than every one given out before the call.
     async fn timestamp(&self, limit: Duration) -> Result<Timestamp, String>;

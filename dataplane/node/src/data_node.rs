@@ -4,7 +4,7 @@
 
 use crate::limits::{MESSAGE_BYTES_MAX, STOP_TRANSFER_MS};
 use crate::replicas::Replicas;
-use crate::rpc::{ContainerRpc, DocumentRpc, ShardRpc};
+use crate::rpc::{ContainerRpc, DocumentRpc, QueryRpc, ShardRpc};
 use crate::timestamps::Timestamps;
 use crate::transport::{ClockGroup, NodeTransport, Peers};
 use phoenixmldb_coordinator::{ControlPlane, Coordinator, Router};
@@ -12,6 +12,7 @@ use phoenixmldb_engine::RocksEngine;
 use phoenixmldb_proto::internal::shard_service_server::ShardServiceServer;
 use phoenixmldb_proto::v1::container_service_server::ContainerServiceServer;
 use phoenixmldb_proto::v1::document_service_server::DocumentServiceServer;
+use phoenixmldb_proto::v1::query_service_server::QueryServiceServer;
 use phoenixmldb_raft::{Groups, Role, StateFault};
 use phoenixmldb_store::Kv;
 use phoenixmldb_types::clock::Clock;
@@ -118,6 +119,11 @@ impl DataNode {
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         );
         routes.add_service(ContainerServiceServer::new(ContainerRpc::new(self.coordinator.clone())));
+        routes.add_service(
+            QueryServiceServer::new(QueryRpc::new(self.coordinator.clone(), self.clock.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+        );
     }
 
     /// The services of the client port alone.

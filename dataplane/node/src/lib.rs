@@ -9,6 +9,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`replicas`] | the shard and clock groups hosted here; opened as the cluster map says |
+//! | [`fragment`] | runs a part of a query over the documents of a replica |
 //! | [`machine`] | what Raft applies committed entries to |
 //! | [`inflight`] | writes that have not been decided, for readers at a timestamp |
 //! | [`timestamps`] | asks the clock group, one request at a time for all who wait |
@@ -17,6 +18,7 @@
 //! | [`data_node`] | wires it all together |
 
 pub mod data_node;
+pub mod fragment;
 pub mod inflight;
 pub mod limits;
 pub mod machine;

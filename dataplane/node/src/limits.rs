@@ -29,3 +29,12 @@ pub const QUERY_ITEMS_PER_MESSAGE: usize = 256;
 
 /// Time after which a replica that is not the preferred leader begins a group that has never had one, in milliseconds.
 pub const INITIALISE_AFTER_MS: u64 = 1_000;
+
+/// Pieces of a fragment's result that wait for the coordinator, in pieces; then the evaluation waits.
+pub const FRAGMENT_PIECES_BUFFERED: usize = 16;
+
+/// Documents listed at once by a scan, in documents: a view of the database lives that long.
+pub const SCAN_PAGE_DOCUMENTS: usize = 256;
+
+/// Fragments and scans evaluated at once on a node, in threads; more wait for their turn.
+pub const FRAGMENTS_RUNNING_MAX: usize = 16;

@@ -1,12 +1,17 @@
 //! The shard and clock groups hosted here: opened as the cluster map says, asked by the services.
 
+use crate::fragment;
 use crate::inflight::InFlight;
-use crate::limits::{INITIALISE_AFTER_MS, RECONCILE_MS, RESOLVED_INTERVAL_MS, SUPERSEDED_ATTEMPTS_MAX};
+use crate::limits::{
+    FRAGMENTS_RUNNING_MAX, INITIALISE_AFTER_MS, RECONCILE_MS, RESOLVED_INTERVAL_MS, SUPERSEDED_ATTEMPTS_MAX,
+};
 use crate::machine::{ClockMachine, ShardMachine, clock_state};
 use crate::timestamps::Timestamps;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use phoenixmldb_coordinator::transport::{Read, Served, ShardPage, Stored, TransportError};
+use phoenixmldb_coordinator::transport::{
+    DocumentStream, FragmentRequest, FragmentStream, Read, Served, ShardPage, Stored, TransportError,
+};
 use phoenixmldb_raft::{GroupError, Groups, Peer, RaftGroup, StateFault};
 use phoenixmldb_shard::clock::{Grant, Granter};
 use phoenixmldb_shard::{Outcome, Refusal, ShardCommand, apply, clock, read, snapshot};
@@ -30,6 +35,7 @@ pub struct Replicas {
     map: watch::Receiver<Option<Arc<ClusterMap>>>,
     in_flight: Mutex<HashMap<ShardId, Arc<InFlight>>>,
     opened: Mutex<HashMap<GroupId, tokio::time::Instant>>,
+    turns: Arc<tokio::sync::Semaphore>,
     granter: tokio::sync::Mutex<Option<(u64, Granter)>>,
 }
 
@@ -76,7 +82,8 @@ impl Replicas {
         map: watch::Receiver<Option<Arc<ClusterMap>>>,
     ) -> Arc<Self> {
         let (in_flight, granter) = (Mutex::default(), tokio::sync::Mutex::new(None));
-        Arc::new(Self { own, groups, kv, clock, map, in_flight, opened: Mutex::default(), granter })
+        let turns = Arc::new(tokio::sync::Semaphore::new(FRAGMENTS_RUNNING_MAX));
+        Arc::new(Self { own, groups, kv, clock, map, in_flight, opened: Mutex::default(), turns, granter })
     }
 
     /// The database.
@@ -354,6 +361,36 @@ impl Replicas {
         let (found, more) = listed.map_err(|error| failed(&error))?;
         let documents = found.into_iter().map(|(name, info)| stored(name, &info)).collect();
         Ok(ShardPage { documents, more, served })
+    }
+
+    /// A turn among the fragments of this node.
+    async fn turn(&self) -> Result<tokio::sync::OwnedSemaphorePermit, TransportError> {
+        // Closed only when the node is.
+        self.turns.clone().acquire_owned().await.map_err(|error| failed(&error))
+    }
+
+    /// Runs a part of a query over the documents of a container; pieces arrive as they are found.
+    pub async fn fragment(
+        &self,
+        shard: ShardId,
+        request: Arc<FragmentRequest>,
+        limit: Duration,
+    ) -> Result<FragmentStream, TransportError> {
+        self.prepare_read(shard, Read::At(request.read_ts)).await?;
+        let permit = self.turn().await?;
+        Ok(fragment::run(self.kv.clone(), shard, self.own.to_string(), request, limit, permit))
+    }
+
+    /// Reads all documents of a container, in name order.
+    pub async fn scan(
+        &self,
+        shard: ShardId,
+        container: ContainerId,
+        read_ts: Timestamp,
+    ) -> Result<DocumentStream, TransportError> {
+        self.prepare_read(shard, Read::At(read_ts)).await?;
+        let permit = self.turn().await?;
+        Ok(fragment::scan(self.kv.clone(), shard, container, read_ts, permit))
     }
 
     /// Documents of a container in the shard, and the bytes of their texts.

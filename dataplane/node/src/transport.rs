@@ -1,15 +1,19 @@
 //! The way to a replica: a call in this process when the replica is here, gRPC to the peer port otherwise.
 
+use crate::fragment;
 use crate::limits::{CONNECT_TIMEOUT_MS, MESSAGE_BYTES_MAX};
 use crate::replicas::Replicas;
 use crate::timestamps::{ClockSource, Timestamps};
 use async_trait::async_trait;
+use futures::StreamExt;
 use parking_lot::Mutex;
-use phoenixmldb_coordinator::transport::{Read, Served, ShardPage, ShardTransport, Stored, TransportError};
+use phoenixmldb_coordinator::transport::{
+    DocumentStream, FragmentRequest, FragmentStream, Read, Served, ShardPage, ShardTransport, Stored, TransportError,
+};
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::internal::shard_service_client::ShardServiceClient;
 use phoenixmldb_proto::internal::{
-    GrantRequest, RequestContext, ShardCountRequest, ShardGetRequest, ShardHashRequest, ShardListRequest,
+    GrantRequest, RequestContext, ScanRequest, ShardCountRequest, ShardGetRequest, ShardHashRequest, ShardListRequest,
     ShardReadInfo, ShardWriteRequest, StoredInfo,
 };
 use phoenixmldb_shard::{Outcome, ShardCommand};
@@ -76,6 +80,10 @@ pub(crate) fn refusal(error: TransportError) -> PublicError {
         TransportError::Overloaded(what) => PublicError::new(Code::Overloaded, what),
         TransportError::Unreachable(reason) => PublicError::new(Code::ShardUnavailable, reason),
         TransportError::Failed(reason) => PublicError::new(Code::Internal, reason),
+        TransportError::Query { code, message, offset } => {
+            let error = PublicError::new(Code::QueryDynamic, message).with("xquery_code", code);
+            offset.into_iter().fold(error, |error, offset| error.with("offset", offset))
+        }
     }
 }
 
@@ -89,6 +97,11 @@ fn transport_error(status: &Status) -> TransportError {
         Code::WrongEpoch => TransportError::NoReplica,
         Code::ClockUnavailable => TransportError::Clock(error.message),
         Code::Overloaded => TransportError::Overloaded(error.message),
+        Code::QueryDynamic => TransportError::Query {
+            code: error.get("xquery_code").unwrap_or_default().to_owned(),
+            offset: error.get("offset").and_then(|offset| offset.parse().ok()),
+            message: error.message,
+        },
         // What the transport itself says carries no reason of ours.
         Code::Internal if !error.metadata.is_empty() || status.code() == tonic::Code::Internal => {
             TransportError::Failed(error.message)
@@ -299,6 +312,62 @@ impl ShardTransport for NodeTransport {
             let answer = client.list(request).await.map_err(|status| transport_error(&status))?.into_inner();
             let documents = answer.documents.into_iter().map(from_wire).collect::<Result<_, _>>()?;
             Ok(ShardPage { documents, more: answer.more, served: served_from_wire(answer.read) })
+        })
+        .await
+    }
+
+    async fn fragment(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        request: Arc<FragmentRequest>,
+        limit: Duration,
+    ) -> Result<FragmentStream, TransportError> {
+        if node.name == self.own {
+            return within(limit, self.replicas.fragment(shard, request, limit)).await;
+        }
+        let wire = fragment::request_to_wire(self.context(limit), shard, &request);
+        let mut client = self.peers.client(&node.peer_address)?;
+        within(limit, async move {
+            let stream = client.fragment(wire).await.map_err(|status| transport_error(&status))?.into_inner();
+            let parts = stream.map(|part| match part {
+                Ok(part) => fragment::part_from_wire(part),
+                Err(status) => Err(transport_error(&status)),
+            });
+            Ok(parts.boxed())
+        })
+        .await
+    }
+
+    async fn scan(
+        &self,
+        node: &MapNode,
+        shard: ShardId,
+        container: ContainerId,
+        read_ts: Timestamp,
+        limit: Duration,
+    ) -> Result<DocumentStream, TransportError> {
+        if node.name == self.own {
+            return within(limit, self.replicas.scan(shard, container, read_ts)).await;
+        }
+        let request = ScanRequest {
+            context: self.context(limit),
+            shard: shard.0,
+            container: container.0,
+            read_timestamp: read_ts.0,
+        };
+        let mut client = self.peers.client(&node.peer_address)?;
+        within(limit, async move {
+            let stream = client.scan(request).await.map_err(|status| transport_error(&status))?.into_inner();
+            let documents = stream.map(|document| {
+                let document = document.map_err(|status| transport_error(&status))?;
+                let failed = |reason: String| TransportError::Failed(reason);
+                let name = DocumentName::parse(&document.name).map_err(|error| failed(error.to_string()))?;
+                let content =
+                    EncodedDocument::from_bytes(&document.encoded).map_err(|error| failed(error.to_string()))?;
+                Ok((name, content))
+            });
+            Ok(documents.boxed())
         })
         .await
     }

@@ -229,6 +229,7 @@ impl ControlService for ControlRpc {
     ) -> Result<Response<GetSnapshotResponse>, Status> {
         let controller = self.controller(&request.get_ref().cluster_id)?;
         controller.confirm_leader().await?;
+        controller.settle().await;
         Ok(Response::new(GetSnapshotResponse { snapshot: controller.snapshot().encode_to_vec().into() }))
     }
 

@@ -4,10 +4,12 @@
 
 mod containers;
 mod documents;
+mod query;
 mod shard;
 
 pub use containers::ContainerRpc;
 pub use documents::DocumentRpc;
+pub use query::QueryRpc;
 pub use shard::ShardRpc;
 
 use phoenixmldb_coordinator::CoordinatorError;
@@ -48,6 +50,12 @@ pub(crate) fn status(error: CoordinatorError) -> Status {
     match &error {
         CoordinatorError::Malformed { error, .. } => {
             public = public.with("line", error.line).with("column", error.column);
+        }
+        CoordinatorError::Query { code, place, .. } => {
+            public = public.with("xquery_code", code);
+            if let Some((line, column)) = place {
+                public = public.with("line", line).with("column", column);
+            }
         }
         CoordinatorError::VersionConflict { actual, .. } => public = public.with("actual_version", actual),
         CoordinatorError::NoQuorum { shard, .. } | CoordinatorError::ShardUnavailable { shard, .. } => {

@@ -1,20 +1,23 @@
 //! `ShardService` on the peer port: other nodes' coordinators ask the replicas here.
 
+use crate::fragment;
 use crate::replicas::Replicas;
 use crate::timestamps::Timestamps;
 use crate::transport::{read_from_wire, refusal, served_to_wire, to_wire};
 use bytes::Bytes;
+use futures::{Stream, StreamExt};
 use phoenixmldb_coordinator::TransportError;
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::internal::shard_service_server::ShardService;
 use phoenixmldb_proto::internal::{
-    GrantRequest, GrantResponse, RequestContext, ShardCountRequest, ShardCountResponse, ShardGetRequest,
-    ShardGetResponse, ShardHashRequest, ShardHashResponse, ShardListRequest, ShardListResponse, ShardWriteRequest,
-    ShardWriteResponse,
+    FragmentRequest, FragmentResponse, GrantRequest, GrantResponse, RequestContext, ScanRequest, ScanResponse,
+    ShardCountRequest, ShardCountResponse, ShardGetRequest, ShardGetResponse, ShardHashRequest, ShardHashResponse,
+    ShardListRequest, ShardListResponse, ShardWriteRequest, ShardWriteResponse,
 };
 use phoenixmldb_shard::ShardCommand;
-use phoenixmldb_types::{Code, ContainerId, DocumentName, ShardId};
+use phoenixmldb_types::{Code, ContainerId, DocumentName, ShardId, Timestamp};
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tonic::{Request, Response, Status};
@@ -55,12 +58,45 @@ impl ShardRpc {
     }
 }
 
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 fn name(text: &str) -> Result<DocumentName, TransportError> {
     DocumentName::parse(text).map_err(|error| TransportError::Failed(error.to_string()))
 }
 
 #[tonic::async_trait]
 impl ShardService for ShardRpc {
+    type FragmentStream = Answers<FragmentResponse>;
+    type ScanStream = Answers<ScanResponse>;
+
+    async fn fragment(&self, request: Request<FragmentRequest>) -> Result<Response<Self::FragmentStream>, Status> {
+        let request = request.into_inner();
+        let limit = Duration::from_millis(request.context.as_ref().map_or(0, |context| context.remaining_ms));
+        self.serve(request.context.clone(), async {
+            let asked = Arc::new(fragment::request_from_wire(&request)?);
+            let parts = self.replicas.fragment(ShardId(request.shard), asked, limit).await?;
+            let parts = parts.map(|part| part.map(fragment::part_to_wire).map_err(|error| refusal(error).into()));
+            Ok(Box::pin(parts) as Answers<FragmentResponse>)
+        })
+        .await
+    }
+
+    async fn scan(&self, request: Request<ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
+        let request = request.into_inner();
+        self.serve(request.context, async {
+            let (shard, container) = (ShardId(request.shard), ContainerId(request.container));
+            let documents = self.replicas.scan(shard, container, Timestamp(request.read_timestamp)).await?;
+            let documents = documents.map(|document| match document {
+                Ok((name, content)) => {
+                    Ok(ScanResponse { name: name.to_string(), encoded: Bytes::from(content.to_bytes()) })
+                }
+                Err(error) => Err(refusal(error).into()),
+            });
+            Ok(Box::pin(documents) as Answers<ScanResponse>)
+        })
+        .await
+    }
+
     async fn write(&self, request: Request<ShardWriteRequest>) -> Result<Response<ShardWriteResponse>, Status> {
         let request = request.into_inner();
         self.serve(request.context, async {

@@ -1,0 +1,146 @@
+//! `QueryService`: results as a stream, the summary last.
+
+use super::{limit, status};
+use futures::{Stream, StreamExt};
+use phoenixmldb_coordinator::items::value_from_wire;
+use phoenixmldb_coordinator::{Coordinator, QueryRequest, ResultPart, Summary};
+use phoenixmldb_proto::PublicError;
+use phoenixmldb_proto::v1::query_service_server::QueryService;
+use phoenixmldb_proto::v1::{
+    Consistency, ExecuteRequest, ExecuteResponse, ExplainRequest, ExplainResponse, QueryOptions, QuerySummary,
+    ReadInfo, ResultItem, ShardStats, Variable,
+};
+use phoenixmldb_types::Code;
+use phoenixmldb_types::clock::Clock;
+use phoenixmldb_xdm::QName;
+use phoenixmldb_xdm::atomic::Atomic;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+
+/// Serves queries through this node's coordinator.
+pub struct QueryRpc {
+    coordinator: Coordinator,
+    clock: Arc<dyn Clock>,
+}
+
+impl QueryRpc {
+    /// The service; the clock is `fn:current-dateTime()`.
+    #[must_use]
+    pub fn new(coordinator: Coordinator, clock: Arc<dyn Clock>) -> Self {
+        Self { coordinator, clock }
+    }
+
+    fn request(
+        &self,
+        text: String,
+        variables: Vec<Variable>,
+        options: Option<QueryOptions>,
+    ) -> Result<QueryRequest, Status> {
+        let options = options.unwrap_or_default();
+        let unsupported = |what: &str| {
+            Err(PublicError::new(Code::Unsupported, format!("{what} is not offered in this release")).into())
+        };
+        if options.shard_key.is_some() {
+            return unsupported("shard_key");
+        }
+        if options.allow_partial {
+            return unsupported("allow_partial");
+        }
+        if !matches!(options.method.as_str(), "" | "xml") {
+            return unsupported(&format!("output method {:?}", options.method));
+        }
+        if options.consistency == Consistency::Stale as i32 {
+            return unsupported("a stale query");
+        }
+        Ok(QueryRequest {
+            text,
+            variables: variables.into_iter().map(binding).collect::<Result<_, _>>()?,
+            default_container: options.default_container,
+            max_results: options.max_results,
+            truncate: options.truncate,
+            at: options.at_timestamp,
+            now_ms: self.clock.wall_ms(),
+        })
+    }
+}
+
+/// `local`, or `Q{uri}local`.
+fn binding(variable: Variable) -> Result<(QName, Vec<Atomic>), Status> {
+    let name = match variable.name.strip_prefix("Q{").and_then(|rest| rest.split_once('}')) {
+        Some((uri, local)) => QName::new("", uri, local),
+        None => QName::new("", "", &*variable.name),
+    };
+    let value = |value: phoenixmldb_proto::v1::TypedValue| value_from_wire(&value.r#type, &value.value);
+    let values = variable.values.into_iter().map(value).collect::<phoenixmldb_xdm::error::Result<_>>();
+    let values = values.map_err(|error| {
+        let message = format!("variable ${}: {}", variable.name, error.message);
+        PublicError::new(Code::InvalidArgument, message).with("xquery_code", &error.code.local)
+    })?;
+    Ok((name, values))
+}
+
+fn summary(summary: Summary) -> QuerySummary {
+    QuerySummary {
+        items: summary.items,
+        shards_queried: summary.shards_queried,
+        shards_total: summary.shards_total,
+        restricted_by: String::new(),
+        read: Some(ReadInfo {
+            read_timestamp: summary.read_ts.0,
+            consistency: Consistency::Strong.into(),
+            ..ReadInfo::default()
+        }),
+        missing_shards: Vec::new(),
+        truncated: summary.truncated,
+        elapsed_us: summary.elapsed_us,
+        shards: summary
+            .shards
+            .into_iter()
+            .map(|(shard, done)| ShardStats {
+                shard: shard.0,
+                node: done.node,
+                documents: done.documents,
+                items: done.items,
+                bytes: 0,
+                elapsed_us: done.elapsed_us,
+            })
+            .collect(),
+    }
+}
+
+fn message(part: ResultPart) -> ExecuteResponse {
+    match part {
+        ResultPart::Items(items) => {
+            let item = |item: phoenixmldb_coordinator::items::ResultItem| ResultItem {
+                text: item.text,
+                kind: item.kind,
+                document: item.document,
+            };
+            ExecuteResponse { items: items.into_iter().map(item).collect(), summary: None }
+        }
+        ResultPart::Summary(done) => ExecuteResponse { items: Vec::new(), summary: Some(summary(done)) },
+    }
+}
+
+#[tonic::async_trait]
+impl QueryService for QueryRpc {
+    type ExecuteStream = Pin<Box<dyn Stream<Item = Result<ExecuteResponse, Status>> + Send>>;
+
+    async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Self::ExecuteStream>, Status> {
+        let limit = limit(&request);
+        let request = request.into_inner();
+        let query = self.request(request.query, request.variables, request.options)?;
+        let parts = self.coordinator.query(query, limit).await.map_err(status)?;
+        let messages = ReceiverStream::new(parts).map(|part| part.map(message).map_err(status));
+        Ok(Response::new(Box::pin(messages)))
+    }
+
+    async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
+        let request = request.into_inner();
+        let query = self.request(request.query, request.variables, request.options)?;
+        let plan = self.coordinator.explain(query).await.map_err(status)?;
+        Ok(Response::new(ExplainResponse { plan }))
+    }
+}
