@@ -99,6 +99,37 @@ pub fn step(tree: &Tree, pre: u32, axis: Axis, test: NodeTest, found: &mut Vec<u
     }
 }
 
+/// The `n`th row, from 1, in axis order that an axis reaches and that passes the test, where that takes no look at the
+/// rest of the axis: the child and sibling axes. `None` for other axes.
+#[must_use]
+pub fn nth(tree: &Tree, pre: u32, axis: Axis, test: NodeTest, n: usize) -> Option<Option<u32>> {
+    let is_attribute = tree.kind(pre) == NodeKind::Attribute;
+    let parent = tree.parent(pre).filter(|_| !is_attribute);
+    let wanted = |&row: &u32| test.accepts(tree, row);
+    let index = n.checked_sub(1)?;
+    match axis {
+        Axis::Child => Some(children(tree, pre).filter(wanted).nth(index)),
+        Axis::FollowingSibling => {
+            let end = parent.map_or(0, |parent| parent + tree.size(parent));
+            let after = |row: u32| Some(row + tree.size(row) + 1).filter(|next| *next <= end);
+            Some(std::iter::successors(after(pre), |&row| after(row)).filter(wanted).nth(index))
+        }
+        Axis::PrecedingSibling => {
+            let before = |row: u32| {
+                let parent = parent?;
+                // The row before is the last one of the sibling's subtree: climb to the sibling.
+                let mut at = row.checked_sub(1).filter(|at| *at > parent)?;
+                while tree.parent(at)? != parent {
+                    at = tree.parent(at)?;
+                }
+                Some(at).filter(|&at| tree.kind(at) != NodeKind::Attribute)
+            };
+            Some(std::iter::successors(before(pre), |&row| before(row)).filter(wanted).nth(index))
+        }
+        _ => None,
+    }
+}
+
 /// Rows from `first` to `last`, without attributes.
 fn content(tree: &Tree, first: u32, last: u32) -> impl Iterator<Item = u32> + '_ {
     (first..last.saturating_add(1)).filter(|&row| tree.kind(row) != NodeKind::Attribute)
@@ -136,6 +167,27 @@ mod tests {
         step(&tree, start, axis, NodeTest::Any, &mut found);
         let found: Vec<String> = found.into_iter().map(label).collect();
         assert_eq!(found, expected, "{axis:?} of {from}");
+    }
+
+    #[test]
+    fn the_nth_row_is_the_one_at_that_place_of_the_axis() {
+        let tree = parse_xml(b"<r i='1'><a/>t<b><c/><c/></b><a j='2'/></r>", &ParseOptions::default()).unwrap();
+        for pre in 0..tree.len() {
+            for axis in [Axis::Child, Axis::FollowingSibling, Axis::PrecedingSibling] {
+                let mut all = Vec::new();
+                step(&tree, pre, axis, NodeTest::Any, &mut all);
+                if axis == Axis::PrecedingSibling {
+                    all.reverse();
+                }
+                for n in 1..=4 {
+                    assert_eq!(
+                        nth(&tree, pre, axis, NodeTest::Any, n),
+                        Some(all.get(n - 1).copied()),
+                        "{axis:?} {pre} {n}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -133,8 +133,7 @@ impl Resolver for World {
     }
 
     fn text(&self, uri: &str, encoding: Option<&str>) -> Result<String> {
-        let relative = |known: &str| file_uri(&self.base.with_file_name(known));
-        let resource = self.resources.iter().find(|resource| resource.uri == uri || relative(&resource.uri) == uri);
+        let resource = self.resources.iter().find(|resource| resource.uri == uri);
         let path = resource.map(|resource| resource.file.clone()).or_else(|| Self::path_of(uri));
         let missing = || fail("FOUT1170", format!("there is no text {uri}"));
         let bytes = std::fs::read(path.ok_or_else(missing)?).map_err(|_| missing())?;

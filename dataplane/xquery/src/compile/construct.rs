@@ -82,9 +82,6 @@ impl Compiler {
             }
             ExprKind::ComputedAttribute { name, content } => {
                 let name = self.naming(name, "")?;
-                if let Naming::Fixed(fixed) = &name {
-                    check_attribute_name(fixed)?;
-                }
                 Construct::Attribute(name, self.boxed(content)?)
             }
             ExprKind::ComputedNamespace { prefix, content } => {

@@ -117,16 +117,16 @@ impl Compiler {
     fn plain(&mut self, kind: &ExprKind) -> Result<Op> {
         Ok(match kind {
             ExprKind::Integer(digits) => {
-                let value: i128 =
-                    digits.parse().map_err(|_| fail("FOAR0002", format!("integer {digits} is out of range")))?;
-                constant(Atomic::Integer(Integer(value), AtomicType::Integer))
+                // An error when evaluated, so that it can be caught.
+                match digits.parse::<i128>() {
+                    Ok(value) => constant(Atomic::Integer(Integer(value), AtomicType::Integer)),
+                    Err(_) => Op::Fail("FOAR0002", format!("integer {digits} is out of range")),
+                }
             }
-            ExprKind::Decimal(text) => {
-                let value = Decimal::parse(text);
-                constant(Atomic::Decimal(
-                    value.ok_or_else(|| fail("FOAR0002", format!("decimal {text} is out of range")))?,
-                ))
-            }
+            ExprKind::Decimal(text) => match Decimal::parse(text) {
+                Some(value) => constant(Atomic::Decimal(value)),
+                None => Op::Fail("FOAR0002", format!("decimal {text} is out of range")),
+            },
             ExprKind::Double(text) => {
                 let value = text.parse().map_err(|_| fail("FOAR0002", format!("{text} is no double")))?;
                 constant(Atomic::Double(value))

@@ -124,7 +124,10 @@ impl Compiler {
             };
             let slot = self.bind_tuple(&spec.variable, bound)?;
             names.push(name);
-            keys.push(GroupKey { slot, value, declared_type, collation });
+            keys.push(GroupKey { slot, shadowed: false, value, declared_type, collation });
+        }
+        for (index, key) in keys.iter_mut().enumerate() {
+            key.shadowed = names[index + 1..].contains(&names[index]);
         }
         let is_key = |slot: usize| keys.iter().any(|key| key.slot == slot);
         let others = bound.iter().map(|(_, slot)| *slot).filter(|slot| !is_key(*slot)).collect();

@@ -263,6 +263,8 @@ pub struct SortKey {
 pub struct GroupKey {
     /// Slot of the variable after grouping.
     pub slot: Slot,
+    /// A later key has the same variable, so that this one only binds it for the keys between.
+    pub shadowed: bool,
     /// The key.
     pub value: Plan,
     /// Its declared type.

@@ -82,7 +82,7 @@ pub(crate) fn item_type(written: &ast::ItemType, context: &StaticContext) -> Res
 fn check_assertions(annotations: &[ast::Annotation], context: &StaticContext) -> Result<()> {
     for annotation in annotations {
         let name = resolve(&annotation.name, crate::context::XQUERY_NAMESPACE, context)?;
-        if is_reserved(&name.uri) {
+        if is_reserved(&name.uri) && name.uri != crate::context::XQUERY_NAMESPACE {
             return Err(fail("XQST0045", format!("annotation %{} is in a reserved namespace", annotation.name)));
         }
     }

@@ -107,8 +107,9 @@ impl Builder {
     /// Errors: XQTY0024 behind content, XPTY0004 in documents, XQDY0025 for a second one of the name.
     fn attribute(&mut self, name: &QName, value: &str) -> Result<()> {
         self.after_atomic = false;
+        let normal = if is_xml_id(name) { collapse(value) } else { value.to_owned() };
         let Some(open) = self.open.last_mut() else {
-            return sink(self.sink.attribute(name, value, is_xml_id(name)));
+            return sink(self.sink.attribute(name, &normal, is_xml_id(name)));
         };
         if open.is_document {
             return Err(fail("XPTY0004", format!("attribute {name} cannot be in a document")));
@@ -121,7 +122,6 @@ impl Builder {
         }
         open.attributes.push(name.clone());
         let name = self.attribute_prefix(name)?;
-        let normal = if is_xml_id(&name) { collapse(value) } else { value.to_owned() };
         sink(self.sink.attribute(&name, &normal, is_xml_id(&name)))
     }
 
@@ -344,6 +344,8 @@ impl Evaluator {
                 }
                 for part in content {
                     self.content(part, builder, env)?;
+                    // Values of one enclosed expression are not set off from those of the next.
+                    builder.after_atomic = false;
                 }
                 builder.end_element()
             }
@@ -432,8 +434,6 @@ impl Evaluator {
                 for part in parts {
                     self.content(part, builder, env)?;
                 }
-                // Values of this expression are not joined with those of the next.
-                builder.after_atomic = false;
                 Ok(())
             }
             _ => {
@@ -466,7 +466,11 @@ impl Evaluator {
         let bad = || fail("XQDY0074", format!("{text:?} is no name with a known prefix"));
         if let Some(rest) = text.strip_prefix("Q{") {
             let (uri, local) = rest.split_once('}').ok_or_else(bad)?;
-            return if is_ncname(local) { Ok(QName::new("", collapse(uri), local)) } else { Err(bad()) };
+            return if is_ncname(local) && !uri.contains('{') {
+                Ok(QName::new("", collapse(uri), local))
+            } else {
+                Err(bad())
+            };
         }
         match text.split_once(':') {
             None if is_ncname(&text) => Ok(QName::new("", default, text)),

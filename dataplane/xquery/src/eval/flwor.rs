@@ -205,12 +205,21 @@ impl Evaluator {
             let mut values = Vec::with_capacity(keys.len());
             let mut place = Vec::with_capacity(keys.len());
             for (key, how) in keys.iter().zip(&how) {
-                let value = match this.optional_atomic(&key.value, env)? {
+                let value = this.optional_atomic(&key.value, env)?;
+                if let (Some(wanted), Some(value)) = (&key.declared_type, &value) {
+                    check_item(&Item::Atomic(value.clone()), wanted)?;
+                }
+                let value = match value {
                     Some(Atomic::Untyped(text)) => Some(Atomic::string(text)),
                     value => value,
                 };
-                place.push(value.as_ref().map(|value| compare::grouping_key(value, how)));
-                let value = this.bound(Sequence::from(value), key.declared_type.as_ref())?;
+                if !key.shadowed {
+                    place.push(value.as_ref().map(|value| compare::grouping_key(value, how)));
+                }
+                if value.is_none() {
+                    this.bound(Sequence::Empty, key.declared_type.as_ref())?;
+                }
+                let value = Sequence::from(value);
                 // Later keys see this one.
                 env.slots[key.slot] = value.clone();
                 values.push(value);

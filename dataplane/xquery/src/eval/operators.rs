@@ -174,17 +174,14 @@ impl Evaluator {
         Ok(holds.into())
     }
 
-    fn optional_integer(&mut self, plan: &Plan, env: &mut Env) -> Result<Option<i64>> {
+    fn optional_integer(&mut self, plan: &Plan, env: &mut Env) -> Result<Option<i128>> {
         let Some(value) = self.optional_atomic(plan, env)? else { return Ok(None) };
         let value = match value {
             Atomic::Untyped(_) => value.cast_as(AtomicType::Integer, &|_| None)?,
             other => other,
         };
         match value {
-            Atomic::Integer(value, _) => {
-                let small = value.to_i64().ok_or_else(|| fail("FOAR0002", "a bound of the range is too large"))?;
-                Ok(Some(small))
-            }
+            Atomic::Integer(value, _) => Ok(Some(value.0)),
             other => Err(fail("XPTY0004", format!("a range goes from integer to integer, not {}", other.type_of()))),
         }
     }
@@ -192,14 +189,20 @@ impl Evaluator {
     pub(super) fn range(&mut self, left: &Plan, right: &Plan, env: &mut Env) -> Result<Sequence> {
         let Some(first) = self.optional_integer(left, env)? else { return Ok(Sequence::Empty) };
         let Some(last) = self.optional_integer(right, env)? else { return Ok(Sequence::Empty) };
-        Ok(match first.cmp(&last) {
-            std::cmp::Ordering::Greater => Sequence::Empty,
-            std::cmp::Ordering::Equal => Sequence::from(Item::integer(first)),
-            std::cmp::Ordering::Less if last.checked_sub(first).is_none_or(|length| length == i64::MAX) => {
-                return Err(fail("FOAR0002", "the range is too long"));
+        let integer = |value: i128| Item::Atomic(Atomic::Integer(Integer(value), AtomicType::Integer));
+        if first > last {
+            return Ok(Sequence::Empty);
+        }
+        let length = last.checked_sub(first).filter(|length| *length < i128::from(i64::MAX));
+        let length = length.ok_or_else(|| fail("FOAR0002", "the range is too long"))?;
+        match (i64::try_from(first), i64::try_from(last)) {
+            _ if length == 0 => Ok(Sequence::from(integer(first))),
+            (Ok(first), Ok(last)) => Ok(Sequence::Range(first, last)),
+            _ => {
+                self.charge(usize::try_from(length).unwrap_or(usize::MAX))?;
+                Ok((first..=last).map(integer).collect())
             }
-            std::cmp::Ordering::Less => Sequence::Range(first, last),
-        })
+        }
     }
 
     pub(super) fn arithmetic(

@@ -151,6 +151,13 @@ impl Evaluator {
                     covered = Some(covered.unwrap_or(0).max(pre + tree.size(pre)));
                     self.charge(tree.size(pre) as usize / 16 + 1)?;
                 }
+                if let (None, [Predicate::Position(n)]) = (rest, predicates)
+                    && let Some(found) = usize::try_from(*n).ok().and_then(|n| axes::nth(&tree, pre, axis, bound, n))
+                {
+                    self.charge(1)?;
+                    result.extend(found);
+                    continue;
+                }
                 axes::step(&tree, pre, axis, bound, &mut result);
                 self.charge(result.len() - from + 1)?;
                 if let Some(rest) = rest {

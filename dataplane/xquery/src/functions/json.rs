@@ -1,7 +1,7 @@
 //! JSON — F&O 3.1 §17.5: to maps and arrays, to XML, and back to text.
 
 use super::args::Args;
-use super::documents::raw_text_at;
+use super::documents::text_at;
 use super::json_text::{Event, Reading, Text, read};
 use super::maps::option;
 use super::signature::{Depends, FunctionEntry, fun};
@@ -160,7 +160,7 @@ fn json_doc(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> 
     let args = Args::new(args);
     let options = options(&args, &["reject", "use-first", "use-last"])?;
     let Some(href) = args.text(0)? else { return Ok(Sequence::Empty) };
-    let text = raw_text_at(ctx, &href, None)?;
+    let text = text_at(ctx, &href, None)?;
     to_items(ctx, &read(&text, options.reading)?, &options)
 }
 
@@ -350,12 +350,12 @@ fn write_one(out: &mut String, element: &Node, in_map: bool, todo: &mut Vec<Todo
     let local = name.map(|name| name.local.clone()).ok_or_else(|| not_json("an element of another namespace"))?;
     let known: &[&str] = match local.as_str() {
         "string" => &["key", "escaped-key", "escaped"],
-        _ if in_map => &["key", "escaped-key"],
-        _ => &["key", "escaped-key", "escaped"],
+        _ => &["key", "escaped-key"],
     };
     let attributes = attributes(element, known)?;
     is_true(&attributes, "escaped-key")?;
     is_true(&attributes, "escaped")?;
+    let _ = in_map;
     let only_text = || -> Result<&str> {
         if children(element).is_ok_and(|children| children.is_empty()) || !element_children(element) {
             Ok(element.string_value())

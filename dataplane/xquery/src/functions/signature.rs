@@ -104,6 +104,7 @@ pub static FUNCTIONS: &[&[FunctionEntry]] = &[
     super::focus::TABLE,
     super::higher_order::TABLE,
     super::json::TABLE,
+    super::lookup::TABLE,
     super::maps::TABLE,
     super::matching::TABLE,
     super::nodes::TABLE,

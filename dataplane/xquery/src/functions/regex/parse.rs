@@ -371,20 +371,14 @@ impl Parser<'_> {
                     return Ok(class);
                 }
                 _ => {
-                    // Behind a range a hyphen stands for itself.
-                    let may_hyphen = match class.parts.last() {
-                        None => true,
-                        Some(Part::Range(from, to)) => from != to,
-                        Some(Part::Escape(_)) => false,
-                    };
-                    let part = self.class_part(may_hyphen)?;
+                    let part = self.class_part(class.parts.is_empty())?;
                     class.parts.push(part);
                 }
             }
         }
     }
 
-    fn class_part(&mut self, may_hyphen: bool) -> Result<Part, RegexError> {
+    fn class_part(&mut self, first: bool) -> Result<Part, RegexError> {
         let from = match self.next("[ is not closed")? {
             '\\' => match self.class_escape()? {
                 Part::Range(c, _) => c,
@@ -392,7 +386,7 @@ impl Parser<'_> {
             },
             '[' => return Err(self.error("[ in a class is written \\[")),
             // A hyphen stands for itself at either end of the group.
-            '-' if !may_hyphen
+            '-' if !first
                 && self.peek() != Some(']')
                 && !(self.peek() == Some('-') && self.peek_after() == Some('[')) =>
             {

@@ -54,7 +54,7 @@ impl Cursor<'_> {
     fn begins_step(&self) -> bool {
         match self.char() {
             Some('*' | '@' | '.' | '$' | '(' | '[' | '"' | '\'' | '%' | '?' | '`' | '0'..='9') => true,
-            Some('<') => self.rest()[1..].starts_with(|c: char| is_name_start(c) || matches!(c, '!' | '?')),
+            Some('<') => !matches!(self.byte_at(1), b'=' | b'<'),
             Some(c) => is_name_start(c),
             None => false,
         }
