@@ -278,6 +278,12 @@ pub struct Query {
     /// Stop at the bound instead of failing
     #[arg(long)]
     pub truncate: bool,
+    /// How items are written: xml, html, xhtml, text, json, adaptive
+    #[arg(long, default_value = "xml")]
+    pub method: String,
+    /// Lines and indentation for people
+    #[arg(long)]
+    pub indent: bool,
     /// Print times and shards on stderr
     #[arg(long)]
     pub timing: bool,

@@ -2,8 +2,8 @@
 
 use phoenixmldb_xdm::atomic::{Atomic, AtomicType};
 use phoenixmldb_xdm::error::{Result, fail};
-use phoenixmldb_xdm::serialize::xml::to_xml;
-use phoenixmldb_xdm::{Item, NodeKind};
+use phoenixmldb_xdm::serialize::{Method, Parameters, sequence};
+use phoenixmldb_xdm::{Item, NodeKind, Sequence};
 
 /// An item of a result.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,31 +16,48 @@ pub struct ResultItem {
     pub document: String,
 }
 
-/// An item as text, in the xml output method; an attribute as it stands in a tag. Error: `SENR0001` for a function.
-pub fn serialize(item: &Item) -> Result<ResultItem> {
-    let (text, kind) = match item {
-        Item::Node(node) => {
-            let kind = match node.kind() {
-                NodeKind::Document => "document-node",
-                NodeKind::Element => "element",
-                NodeKind::Attribute => "attribute",
-                NodeKind::Text => "text",
-                NodeKind::Comment => "comment",
-                NodeKind::ProcessingInstruction => "processing-instruction",
-            };
-            let text = match (node.kind(), node.name()) {
-                (NodeKind::Attribute, Some(name)) => {
-                    let value = node.string_value().replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
-                    format!("{name}=\"{value}\"")
-                }
-                _ => to_xml(node),
-            };
-            (text, kind.to_owned())
+/// How items are written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Style {
+    /// `xml` when empty; `html`, `xhtml`, `text`, `json`, `adaptive`.
+    pub method: String,
+    /// Lines and indentation for people.
+    pub indent: bool,
+}
+
+impl Style {
+    /// The engine's parameters. Error: `SEPM0016` for an unknown method.
+    pub fn parameters(&self) -> Result<Parameters> {
+        let mut parameters = Parameters { indent: self.indent, ..Parameters::default() };
+        if !self.method.is_empty() {
+            parameters.set("method", &self.method)?;
         }
-        Item::Atomic(value) => (value.to_str().to_string(), format!("xs:{}", value.type_of().local_name())),
-        Item::Function(_) => {
-            return Err(fail("SENR0001", "a function, map or array cannot be written as XML"));
+        Ok(parameters)
+    }
+}
+
+/// An item as text. Attributes, which no document can hold alone, are written as they stand in a tag. Errors: those of
+/// the output method, such as `SENR0001` for a function.
+pub fn serialize(item: &Item, parameters: &Parameters) -> Result<ResultItem> {
+    let kind = match item {
+        Item::Node(node) => match node.kind() {
+            NodeKind::Document => "document-node",
+            NodeKind::Element => "element",
+            NodeKind::Attribute => "attribute",
+            NodeKind::Text => "text",
+            NodeKind::Comment => "comment",
+            NodeKind::ProcessingInstruction => "processing-instruction",
         }
+        .to_owned(),
+        Item::Atomic(value) => format!("xs:{}", value.type_of().local_name()),
+        Item::Function(_) => "function".to_owned(),
+    };
+    let whole = Sequence::from(vec![item.clone()]);
+    let text = match item {
+        Item::Node(node) if node.kind() == NodeKind::Attribute && parameters.method != Method::Json => {
+            sequence(&whole, &Parameters { method: Method::Adaptive, ..parameters.clone() })?
+        }
+        _ => sequence(&whole, parameters)?,
     };
     Ok(ResultItem { text, kind, document: String::new() })
 }

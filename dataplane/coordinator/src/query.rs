@@ -3,7 +3,7 @@
 use crate::documents::Coordinator;
 use crate::error::CoordinatorError;
 use crate::fetch::Fetch;
-use crate::items::{ResultItem, serialize};
+use crate::items::{ResultItem, Style, serialize};
 use crate::limits::{FAN_OUT_MAX, MAX_RESULTS_DEFAULT, QUERY_BYTES_MAX, RESULT_ITEMS_BUFFERED};
 use crate::retry::ask_leader;
 use crate::transport::{FragmentPart, FragmentRequest, FragmentStream, FragmentSummary};
@@ -35,6 +35,8 @@ pub struct QueryRequest {
     pub truncate: bool,
     /// Read at this timestamp instead of now.
     pub at: Option<u64>,
+    /// How items are written.
+    pub style: Style,
     /// Wall clock, in milliseconds since 1970.
     pub now_ms: u64,
 }
@@ -225,7 +227,8 @@ impl Coordinator {
                     }
                 }
                 let (combine, current) = (*combine, moment(request.now_ms));
-                let items = aside(move || combined(combine, partial, current)).await?;
+                let style = request.style.clone();
+                let items = aside(move || combined(combine, partial, current, &style)).await?;
                 let items = items.map_err(|error| engine_error(&error, &request.text, None))?;
                 drop(output.items(items).await?);
                 Ok(())
@@ -258,6 +261,7 @@ impl Coordinator {
             query: fragment.text.clone(),
             aggregate,
             variables: request.variables.clone(),
+            style: request.style.clone(),
             current: moment(request.now_ms),
         });
         let (router, transport) = (self.router(), self.transport());
@@ -291,10 +295,12 @@ impl Coordinator {
         context.variables = bindings(&request.variables);
         context.meter = meter.clone();
         let _cancel = CancelOnDrop(meter);
-        let sender = output.sender.clone();
+        let (sender, style) = (output.sender.clone(), request.style.clone());
         let evaluated = aside(move || {
             let sequence = query.run(&context)?;
-            sequence.iter().map(|item| serialize(&item)).collect::<phoenixmldb_xdm::error::Result<Vec<_>>>()
+            let parameters = style.parameters()?;
+            let written = sequence.iter().map(|item| serialize(&item, &parameters));
+            written.collect::<phoenixmldb_xdm::error::Result<Vec<_>>>()
         });
         let items = tokio::select! {
             items = evaluated => items?,
@@ -331,13 +337,15 @@ fn combined(
     combine: Combine,
     partial: Vec<Atomic>,
     current: Moment,
+    style: &Style,
 ) -> phoenixmldb_xdm::error::Result<Vec<ResultItem>> {
     let name = QName::new("", "", "partial");
     let text = format!("declare variable $partial external; {}", combine.query());
     let query = Query::compile(&text, &Options::default(), &NoResolver)?;
     let mut context = DynamicContext::new(current, Arc::new(NoResolver));
     context.variables = bindings(&[(name, partial)]);
-    query.run(&context)?.iter().map(|item| serialize(&item)).collect()
+    let parameters = style.parameters()?;
+    query.run(&context)?.iter().map(|item| serialize(&item, &parameters)).collect()
 }
 
 /// Merges the shards' results in the order of document names.

@@ -1,7 +1,7 @@
 //! What the coordinator needs of others: shards on other nodes, and the control plane.
 
 use crate::error::CoordinatorError;
-use crate::items::ResultItem;
+use crate::items::{ResultItem, Style};
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use phoenixmldb_shard::{Outcome, ShardCommand};
@@ -82,6 +82,8 @@ pub struct FragmentRequest {
     pub aggregate: bool,
     /// Values of external variables.
     pub variables: Vec<(QName, Vec<Atomic>)>,
+    /// How items are written.
+    pub style: Style,
     /// `fn:current-dateTime()`.
     pub current: Moment,
 }

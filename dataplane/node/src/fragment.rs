@@ -8,7 +8,7 @@
 
 use crate::limits::{FRAGMENT_PIECES_BUFFERED, QUERY_ITEMS_PER_MESSAGE, SCAN_PAGE_DOCUMENTS};
 use futures::StreamExt;
-use phoenixmldb_coordinator::items::{ResultItem, serialize, value_from_wire, value_to_wire};
+use phoenixmldb_coordinator::items::{ResultItem, Style, serialize, value_from_wire, value_to_wire};
 use phoenixmldb_coordinator::transport::{
     DocumentStream, FragmentPart, FragmentRequest, FragmentStream, FragmentSummary, TransportError,
 };
@@ -142,6 +142,7 @@ fn evaluate(
     context.variables =
         request.variables.iter().map(|(name, values)| (name.clone(), sequence(values))).collect::<HashMap<_, _>>();
     context.meter = Arc::new(Meter::new(u64::MAX, Some(Box::new(move || Instant::now() >= deadline))));
+    let parameters = request.style.parameters().map_err(|error| query_error(&error))?;
     let mut summary = FragmentSummary { node, ..FragmentSummary::default() };
     let mut values = Vec::new();
     let root = |name: &DocumentName, content: &EncodedDocument| {
@@ -167,7 +168,7 @@ fn evaluate(
             let found = query.run(&context).map_err(|error| query_error(&error))?;
             let mut items = Vec::new();
             for item in found.iter() {
-                let mut written = serialize(&item).map_err(|error| query_error(&error))?;
+                let mut written = serialize(&item, &parameters).map_err(|error| query_error(&error))?;
                 if item.as_node().is_some_and(|node| Arc::ptr_eq(&node.tree, &root.tree)) {
                     written.document = format!("{}/{name}", request.container_name);
                 }
@@ -223,6 +224,8 @@ pub(crate) fn request_to_wire(
         query: request.query.clone(),
         aggregate: request.aggregate,
         variables: request.variables.iter().map(binding).collect(),
+        method: request.style.method.clone(),
+        indent: request.style.indent,
         current: Atomic::DateTime(request.current, AtomicType::DateTime).to_str().to_string(),
     }
 }
@@ -244,6 +247,7 @@ pub(crate) fn request_from_wire(request: &wire::FragmentRequest) -> Result<Fragm
         query: request.query.clone(),
         aggregate: request.aggregate,
         variables,
+        style: Style { method: request.method.clone(), indent: request.indent },
         current,
     })
 }

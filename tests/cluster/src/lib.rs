@@ -13,6 +13,12 @@ use std::time::Duration;
 /// Timeouts for machines that run many tests at once; the drills use the documented ones.
 pub const PATIENT: &[&str] = &["--election-timeout", "400-800ms", "--heartbeat-interval", "100ms"];
 
+/// One test of a file at a time: each runs several processes, and their elections have deadlines.
+pub async fn alone() -> tokio::sync::MutexGuard<'static, ()> {
+    static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    ONE.lock().await
+}
+
 /// A client with the default retry policy.
 #[must_use]
 pub fn client(nodes: Vec<String>) -> Client {

@@ -3,7 +3,7 @@
 use phoenixmldb_cli::demo::load::{Written, lost, reader, writer};
 use phoenixmldb_cli::demo::local::LocalCluster;
 use phoenixmldb_client::v1::{Consistency, ContainerOptions};
-use phoenixmldb_cluster_tests::{PATIENT, formed, healthy, ok, pc};
+use phoenixmldb_cluster_tests::{PATIENT, alone, formed, healthy, ok, pc};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ fn rounds() -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_killed_in_turn_lose_nothing_and_are_hardly_noticed() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = LocalCluster::combined(folder.path(), 3, &[]).unwrap();
     let client = formed(&mut cluster).await;
@@ -59,6 +60,7 @@ async fn nodes_killed_in_turn_lose_nothing_and_are_hardly_noticed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn documents_are_served_while_every_controller_is_down() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut cluster = LocalCluster::split(folder.path(), 3, 3, PATIENT).unwrap();
     let client = formed(&mut cluster).await;

@@ -3,7 +3,7 @@
 //! Hosts are network namespaces on a bridge of their own; they need root and `ip`. Where these are missing the test says
 //! so loudly and ends.
 
-use phoenixmldb_cluster_tests::until;
+use phoenixmldb_cluster_tests::{alone, until};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -142,6 +142,7 @@ fn golden() -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_documented_commands_make_the_documented_cluster() {
+    let _alone = alone().await;
     let Some(mut hosts) = Hosts::new() else {
         println!("SKIPPED: network namespaces cannot be made here (needs root and ip)");
         return;
@@ -181,6 +182,7 @@ async fn the_documented_commands_make_the_documented_cluster() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_alone_are_enough_to_form() {
+    let _alone = alone().await;
     let Some(mut hosts) = Hosts::new() else {
         println!("SKIPPED: network namespaces cannot be made here (needs root and ip)");
         return;

@@ -3,11 +3,12 @@
 use phoenixmldb_client::Code;
 use phoenixmldb_client::documents::PutOptions;
 use phoenixmldb_client::v1::{Consistency, ContainerOptions};
-use phoenixmldb_cluster_tests::{client, healthy, ok, pc, refused, single};
+use phoenixmldb_cluster_tests::{alone, client, healthy, ok, pc, refused, single};
 use std::process::Command;
 
 #[tokio::test]
 async fn documents_come_back_as_they_were_stored_also_after_a_restart() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut node = single(folder.path());
     node.start().unwrap();
@@ -56,6 +57,7 @@ async fn documents_come_back_as_they_were_stored_also_after_a_restart() {
 
 #[tokio::test]
 async fn the_command_line_stores_shows_and_refuses() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut node = single(folder.path());
     node.start().unwrap();
@@ -87,6 +89,7 @@ async fn the_command_line_stores_shows_and_refuses() {
 
 #[tokio::test]
 async fn a_folder_serves_one_process_and_a_port_one_server() {
+    let _alone = alone().await;
     let folder = tempfile::tempdir().unwrap();
     let mut node = single(folder.path());
     node.start().unwrap();

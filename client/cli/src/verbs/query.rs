@@ -35,6 +35,8 @@ pub(super) async fn query(out: &Out, client: &Client, query: Query) -> Result<Ex
         default_container: query.container,
         max_results: query.max_results,
         truncate: query.truncate,
+        method: query.method,
+        indent: query.indent,
         ..QueryOptions::default()
     };
     if query.explain {

@@ -2,7 +2,7 @@
 
 use super::{limit, status};
 use futures::{Stream, StreamExt};
-use phoenixmldb_coordinator::items::value_from_wire;
+use phoenixmldb_coordinator::items::{Style, value_from_wire};
 use phoenixmldb_coordinator::{Coordinator, QueryRequest, ResultPart, Summary};
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::v1::query_service_server::QueryService;
@@ -48,9 +48,6 @@ impl QueryRpc {
         if options.allow_partial {
             return unsupported("allow_partial");
         }
-        if !matches!(options.method.as_str(), "" | "xml") {
-            return unsupported(&format!("output method {:?}", options.method));
-        }
         if options.consistency == Consistency::Stale as i32 {
             return unsupported("a stale query");
         }
@@ -61,6 +58,7 @@ impl QueryRpc {
             max_results: options.max_results,
             truncate: options.truncate,
             at: options.at_timestamp,
+            style: Style { method: options.method, indent: options.indent },
             now_ms: self.clock.wall_ms(),
         })
     }
