@@ -1,20 +1,23 @@
 //! What one group can be asked. Cheap to clone; all clones are the same group.
 
 use crate::error::GroupError;
-use crate::limits::{PROPOSALS_IN_FLIGHT_MAX, PURGE_MARGIN_ENTRIES, TRANSFER_LAG_ENTRIES_MAX, TRANSFER_TIMEOUT_MS};
-use crate::network::Kind;
-use crate::snapshot::SnapshotReader;
-use crate::type_config::{C, Command, Peer, Raft, Snapshot, SnapshotMeta, Vote, decode, encode};
+use crate::limits::{
+    PROPOSAL_WAIT_MS_MAX, PROPOSALS_IN_FLIGHT_MAX, PROPOSED_BYTES_IN_FLIGHT_MAX, TRANSFER_LAG_ENTRIES_MAX,
+    TRANSFER_TIMEOUT_MS,
+};
+use crate::meter::{GroupMeter, GroupMetrics, count};
+use crate::network::{Network, Sends};
+use crate::type_config::{C, Command, Peer, Raft};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
-use openraft::error::{ClientWriteError, Fatal, LinearizableReadError, RaftError};
+use openraft::error::{ClientWriteError, Fatal, ForwardReason, LinearizableReadError, RaftError};
 use openraft::impls::ProgressResponder;
 use openraft::raft::ReadPolicy;
 use openraft::{ChangeMembers, Instant, ServerState};
 use phoenixmldb_types::GroupId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// What this replica is in its group.
@@ -79,19 +82,40 @@ struct Inner {
     id: GroupId,
     own: Peer,
     raft: Raft,
-    in_flight: AtomicUsize,
+    meter: Arc<GroupMeter>,
+    sends: Arc<Sends>,
+    closing: AtomicBool,
+    gate: tokio::sync::RwLock<()>,
     election_timeout_max: Duration,
 }
 
-struct InFlight<'a>(&'a AtomicUsize);
+/// A proposal's place among those that wait.
+struct InFlight<'a> {
+    meter: &'a GroupMeter,
+    bytes: u64,
+}
 
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl<'a> InFlight<'a> {
+    /// Takes a place. Error: how many wait already, when those are too many or too large together.
+    fn enter(meter: &'a GroupMeter, bytes: usize) -> Result<Self, usize> {
+        let bytes = bytes as u64;
+        let before = meter.in_flight.fetch_add(1, Ordering::Relaxed);
+        let bytes_before = meter.bytes_in_flight.fetch_add(bytes, Ordering::Relaxed);
+        let place = Self { meter, bytes };
+        let too_many = before >= PROPOSALS_IN_FLIGHT_MAX as u64;
+        let too_large = before > 0 && bytes_before + bytes > PROPOSED_BYTES_IN_FLIGHT_MAX as u64;
+        if too_many || too_large { Err(usize::try_from(before).unwrap_or(usize::MAX)) } else { Ok(place) }
     }
 }
 
-fn stopped(fatal: &Fatal<C>) -> GroupError {
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.meter.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.meter.bytes_in_flight.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+pub(crate) fn stopped(fatal: &Fatal<C>) -> GroupError {
     GroupError::Stopped { reason: fatal.to_string() }
 }
 
@@ -114,8 +138,39 @@ fn raft_error<E: std::error::Error>(error: RaftError<C, E>, api: impl FnOnce(E) 
 }
 
 impl RaftGroup {
-    pub(crate) fn new(id: GroupId, own: Peer, raft: Raft, election_timeout_max: Duration) -> Self {
-        Self { inner: Arc::new(Inner { id, own, raft, in_flight: AtomicUsize::new(0), election_timeout_max }) }
+    pub(crate) fn new(network: &Network, own: Peer, raft: Raft, election_timeout_max: Duration) -> Self {
+        let (id, meter, sends) = (network.group, network.meter.clone(), network.sends.clone());
+        let (closing, gate) = Default::default();
+        Self { inner: Arc::new(Inner { id, own, raft, meter, sends, closing, gate, election_timeout_max }) }
+    }
+
+    pub(crate) fn raft(&self) -> &Raft {
+        &self.inner.raft
+    }
+
+    /// Shared by appends of peers, exclusive for handing over a snapshot.
+    pub(crate) fn gate(&self) -> &tokio::sync::RwLock<()> {
+        &self.inner.gate
+    }
+
+    pub(crate) fn meter(&self) -> &GroupMeter {
+        &self.inner.meter
+    }
+
+    /// Snapshots on their way from here.
+    pub(crate) fn sends(&self) -> &Sends {
+        &self.inner.sends
+    }
+
+    /// Whether the group was asked to stop.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.inner.closing.load(Ordering::Acquire)
+    }
+
+    /// What this group has done since it was opened here.
+    #[must_use]
+    pub fn metrics(&self) -> GroupMetrics {
+        self.inner.meter.read()
     }
 
     /// Which group it is.
@@ -151,11 +206,24 @@ impl RaftGroup {
     }
 
     async fn propose_expecting(&self, command: Bytes, token: Option<LeaderToken>) -> Result<Bytes, GroupError> {
-        let in_flight = self.inner.in_flight.fetch_add(1, Ordering::Relaxed);
-        let _guard = InFlight(&self.inner.in_flight);
-        if in_flight >= PROPOSALS_IN_FLIGHT_MAX {
-            return Err(GroupError::Overloaded { in_flight });
+        let meter = &self.inner.meter;
+        count(&meter.proposals);
+        let begun = tokio::time::Instant::now();
+        let result = match InFlight::enter(meter, command.len()) {
+            Ok(_place) => {
+                let limit = Duration::from_millis(PROPOSAL_WAIT_MS_MAX);
+                tokio::time::timeout(limit, self.write(command, token)).await.unwrap_or(Err(GroupError::Ambiguous))
+            }
+            Err(in_flight) => Err(GroupError::Overloaded { in_flight }),
+        };
+        match result {
+            Ok(_) => meter.propose.record(begun.elapsed()),
+            Err(_) => count(&meter.proposals_failed),
         }
+        result
+    }
+
+    async fn write(&self, command: Bytes, token: Option<LeaderToken>) -> Result<Bytes, GroupError> {
         let (responder, receiver) = ProgressResponder::complete_only();
         let mut write = self.inner.raft.write(Command(command)).responder(responder);
         if let Some(token) = token {
@@ -166,13 +234,16 @@ impl RaftGroup {
         write.await.map_err(|fatal| stopped(&fatal))?;
         match receiver.await {
             Ok(Ok(response)) => Ok(response.data),
+            Ok(Err(ClientWriteError::ForwardToLeader(forward))) if forward.reason == ForwardReason::LeaseExpired => {
+                Err(GroupError::NoQuorum)
+            }
             Ok(Err(error)) => match (token, write_error(error)) {
                 (Some(_), GroupError::NotLeader { leader }) if leader.as_ref() == Some(&self.inner.own) => {
                     Err(GroupError::LeadershipChanged)
                 }
                 (_, error) => Err(error),
             },
-            Err(_) => Err(GroupError::Ambiguous),
+            Err(_) => Err(self.fault().map_or(GroupError::Ambiguous, |reason| GroupError::Stopped { reason })),
         }
     }
 
@@ -329,85 +400,24 @@ impl RaftGroup {
         self.inner.raft.trigger().snapshot().await.map_err(|fatal| stopped(&fatal))
     }
 
-    /// Purges the log so that about `keep` entries stay, never beyond the last snapshot or close to what is applied.
-    pub async fn purge_log(&self, keep: u64) -> Result<(), GroupError> {
-        let status = self.status();
-        let upto = status.snapshot.min(status.applied.saturating_sub(PURGE_MARGIN_ENTRIES));
-        let upto = upto.min(status.last_index.saturating_sub(keep));
-        if upto <= status.purged {
-            return Ok(());
-        }
-        self.inner.raft.trigger().purge_log(upto).await.map_err(|fatal| stopped(&fatal))
-    }
-
     /// Stops the group in this process; its log and state stay.
     pub async fn shutdown(&self) {
+        self.inner.closing.store(true, Ordering::Release);
         if let Err(error) = self.inner.raft.shutdown().await {
             tracing::warn!(group = %self.inner.id, %error, "the group did not stop cleanly");
         }
     }
 
-    /// The reason why the group has stopped, if it has.
+    /// The reason why the group has stopped by itself, if it has.
     #[must_use]
     pub fn fault(&self) -> Option<String> {
-        match &self.inner.raft.metrics().borrow_watched().running_state {
-            Ok(()) | Err(Fatal::Stopped) => None,
+        if self.is_closing() {
+            return None;
+        }
+        let metrics = self.inner.raft.metrics();
+        match &metrics.borrow_watched().running_state {
+            Ok(()) => None,
             Err(fatal) => Some(fatal.to_string()),
         }
-    }
-
-    /// Waits until the group stops and says why; `None` for a wanted stop.
-    pub(crate) async fn stopped(&self) -> Option<String> {
-        let mut metrics = self.inner.raft.metrics();
-        loop {
-            let state = metrics.borrow_watched().running_state.clone();
-            match state {
-                Ok(()) => {}
-                Err(Fatal::Stopped) => return None,
-                Err(fatal) => return Some(fatal.to_string()),
-            }
-            if metrics.changed().await.is_err() {
-                // The core is gone without saying anything: it panicked, or was shut down.
-                return self.fault();
-            }
-        }
-    }
-
-    /// Answers a request frame of a peer. Error: why it was refused.
-    pub(crate) async fn receive(&self, kind: Kind, body: &[u8]) -> Result<Bytes, String> {
-        let raft = &self.inner.raft;
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        match kind {
-            Kind::Append => {
-                let request = decode("append request", body).map_err(|error| text(&error))?;
-                raft.append_entries(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
-            }
-            Kind::Vote => {
-                let request = decode("vote request", body).map_err(|error| text(&error))?;
-                raft.vote(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
-            }
-            Kind::PreVote => {
-                let request = decode("pre-vote request", body).map_err(|error| text(&error))?;
-                raft.pre_vote(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
-            }
-            Kind::TransferLeader => {
-                let request = decode("transfer request", body).map_err(|error| text(&error))?;
-                raft.handle_transfer_leader(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
-            }
-        }
-    }
-
-    /// Installs a received snapshot and returns the own vote, encoded.
-    pub(crate) async fn receive_snapshot(
-        &self,
-        vote: &[u8],
-        meta: &[u8],
-        chunks: Box<dyn SnapshotReader>,
-    ) -> Result<Bytes, String> {
-        let vote: Vote = decode("snapshot sender's vote", vote).map_err(|error| error.to_string())?;
-        let meta: SnapshotMeta = decode("snapshot position", meta).map_err(|error| error.to_string())?;
-        let snapshot = Snapshot { meta, snapshot: crate::snapshot::SnapshotData::new(chunks) };
-        let reply = self.inner.raft.install_full_snapshot(vote, snapshot).await.map_err(|error| error.to_string())?;
-        Ok(encode(&reply.vote))
     }
 }

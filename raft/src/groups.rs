@@ -2,16 +2,18 @@
 
 use crate::error::{GroupError, StateFault};
 use crate::group::RaftGroup;
-use crate::log_store::{LogEngine, LogStore};
+use crate::limits::{APPEND_ENTRIES_MAX, SNAPSHOT_TRANSFER_MS_MAX, SNAPSHOTS_ARRIVING_MAX, TICK_MS};
+use crate::log_store::{LogEngine, LogMetrics, LogStore};
 use crate::machine::{Machine, ReplicatedState};
+use crate::meter::{GroupMeter, Histogram, Latencies};
 use crate::network::{Network, Transport};
 use crate::type_config::Peer;
 use openraft::{Config, SnapshotPolicy};
 use parking_lot::RwLock;
 use phoenixmldb_types::GroupId;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How fast a group notices a lost leader. The page's defaults; longer ones for slow networks and starved machines.
@@ -59,7 +61,12 @@ pub struct Groups {
     engine: Arc<dyn LogEngine>,
     transport: Arc<dyn Transport>,
     open: RwLock<BTreeMap<GroupId, RaftGroup>>,
+    /// One group is opened at a time, so that none is opened twice on the same log.
+    opening: tokio::sync::Mutex<()>,
+    /// Places for arriving snapshots.
+    pub(crate) arriving: Arc<tokio::sync::Semaphore>,
     rejected: AtomicU64,
+    lateness: Histogram,
     closed: tokio::sync::watch::Sender<bool>,
 }
 
@@ -67,14 +74,19 @@ impl Groups {
     /// No group yet.
     #[must_use]
     pub fn new(config: GroupsConfig, engine: Arc<dyn LogEngine>, transport: Arc<dyn Transport>) -> Arc<Self> {
-        Arc::new(Self {
+        let groups = Arc::new(Self {
             config,
             engine,
             transport,
             open: RwLock::default(),
+            opening: tokio::sync::Mutex::default(),
+            arriving: Arc::new(tokio::sync::Semaphore::new(SNAPSHOTS_ARRIVING_MAX)),
             rejected: AtomicU64::new(0),
+            lateness: Histogram::default(),
             closed: tokio::sync::watch::Sender::new(false),
-        })
+        });
+        groups.config.runtime.spawn(watch_lateness(Arc::downgrade(&groups)));
+        groups
     }
 
     /// What they share.
@@ -87,46 +99,83 @@ impl Groups {
     ///
     /// Errors: the log or the state cannot be read; the process should stop.
     pub async fn open(&self, id: GroupId, state: Box<dyn ReplicatedState>) -> Result<RaftGroup, StateFault> {
+        let _one_at_a_time = self.opening.lock().await;
         if let Some(group) = self.get(id) {
             return Ok(group);
         }
         let fault = |error: &dyn std::fmt::Display| StateFault::new(format!("opening group {id}"), error);
         let timing = self.config.timing;
-        let keep = self.config.max_log_entries.saturating_sub(self.config.snapshot_threshold);
-        let config = Config {
-            cluster_name: self.config.cluster_id.clone(),
-            election_timeout_min: timing.election_timeout_min_ms,
-            election_timeout_max: timing.election_timeout_max_ms,
-            heartbeat_interval: timing.heartbeat_ms,
-            install_snapshot_timeout: 60_000,
-            max_payload_entries: 300,
-            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.config.snapshot_threshold),
-            max_in_snapshot_log_to_keep: keep,
-            purge_batch_size: 64,
-            enable_pre_vote: Some(true),
-            // A restarted leader could otherwise serve a half-restored state (openraft#1511).
-            enable_leader_restore: Some(false),
-            ..Config::default()
-        };
-        let config = Arc::new(config.validate().map_err(|error| fault(&error))?);
-        let log = LogStore::open(self.engine.clone(), id).map_err(|error| fault(&error))?;
-        let machine = Machine::open(state).map_err(|error| fault(&error))?;
+        let config = Arc::new(self.raft_config().validate().map_err(|error| fault(&error))?);
+        let meter = Arc::new(GroupMeter::default());
+        let log = LogStore::open(self.engine.clone(), id, meter.clone()).map_err(|error| fault(&error))?;
+        let machine = Machine::open(state, meter.clone()).map_err(|error| fault(&error))?;
         let own_id = self.config.own.raft_id;
-        let network = Network { group: id, own_id, transport: self.transport.clone() };
+        let timeout = Duration::from_millis(timing.election_timeout_max_ms);
+        let network = Network {
+            group: id,
+            own_id,
+            transport: self.transport.clone(),
+            append_ttl: timeout * 2,
+            sends: Arc::default(),
+            meter,
+        };
         // The core's tasks belong to the Raft runtime, whoever opens the group.
-        let start = async move { openraft::Raft::new(own_id, config, network, log, machine).await };
+        let (links, state) = (network.clone(), machine.clone());
+        let start = async move { openraft::Raft::new(own_id, config, links, log, state).await };
         let raft = self.config.runtime.spawn(start).await.map_err(|error| fault(&error))?;
         let raft = raft.map_err(|error| fault(&error))?;
-        let timeout = Duration::from_millis(timing.election_timeout_max_ms);
-        let group = RaftGroup::new(id, self.config.own.clone(), raft, timeout);
+        machine.started();
+        let group = RaftGroup::new(&network, self.config.own.clone(), raft, timeout);
         self.open.write().insert(id, group.clone());
-        let (watched, on_fatal) = (group.clone(), self.config.on_fatal.clone());
+        let (tended, on_fatal) = (group.clone(), self.config.on_fatal.clone());
+        let keep = self.config.max_log_entries.saturating_sub(self.config.snapshot_threshold);
         self.config.runtime.spawn(async move {
-            if let Some(reason) = watched.stopped().await {
+            if let Some(reason) = tended.tend(keep).await {
+                tracing::error!(group = %id, reason, "the group has stopped by itself");
                 on_fatal(id, reason);
             }
         });
         Ok(group)
+    }
+
+    /// openraft's settings of every group.
+    fn raft_config(&self) -> Config {
+        let timing = self.config.timing;
+        Config {
+            cluster_name: self.config.cluster_id.clone(),
+            election_timeout_min: timing.election_timeout_min_ms,
+            election_timeout_max: timing.election_timeout_max_ms,
+            heartbeat_interval: timing.heartbeat_ms,
+            install_snapshot_timeout: SNAPSHOT_TRANSFER_MS_MAX,
+            max_payload_entries: APPEND_ENTRIES_MAX,
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(self.config.snapshot_threshold),
+            // Purging is decided in `tend`.
+            max_in_snapshot_log_to_keep: u64::MAX,
+            replication_lag_threshold: self.config.max_log_entries,
+            enable_pre_vote: Some(true),
+            // Followers that hear a leader's heartbeats do not elect another, even when it cannot hear them: such a
+            // leader has to fall silent. The shortest time allowed: its lease and one election.
+            quorum_loss_probe_interval: Some(timing.election_timeout_max_ms * 2),
+            // A restarted leader could otherwise serve a half-restored state (openraft#1511).
+            enable_leader_restore: Some(false),
+            ..Config::default()
+        }
+    }
+
+    pub(crate) fn engine(&self) -> &dyn LogEngine {
+        &*self.engine
+    }
+
+    /// What the log engine of all groups has done.
+    #[must_use]
+    pub fn log_metrics(&self) -> LogMetrics {
+        self.engine.metrics()
+    }
+
+    /// How late the Raft runtime runs its timers. Beyond a quarter of the election timeout, elections are near.
+    #[must_use]
+    pub fn lateness(&self) -> Latencies {
+        self.lateness.read()
     }
 
     /// The group, if it is open here.
@@ -189,5 +238,16 @@ impl Groups {
         };
         self.rejected.fetch_add(1, Ordering::Relaxed);
         Err(reason)
+    }
+}
+
+/// Measures by how much a timer on the Raft runtime is late, until the groups are gone.
+async fn watch_lateness(groups: Weak<Groups>) {
+    let tick = Duration::from_millis(TICK_MS);
+    loop {
+        let due = tokio::time::Instant::now() + tick;
+        tokio::time::sleep_until(due).await;
+        let Some(groups) = groups.upgrade() else { return };
+        groups.lateness.record(due.elapsed());
     }
 }

@@ -7,6 +7,7 @@
 //!   ReplicatedState       ◄─ machine   ◄───────────────────────────────── apply in order, snapshots
 //!   LogEngine (raftdb)    ◄─ log_store ◄───────────────────────────────── append, vote, purge
 //!   Transport (gRPC)      ◄─ network   ◄───────────────────────────────── append, vote, snapshot to peers
+//!   frames of peers       ─► inbound ──────────────────────────────────►  append, vote, snapshot from peers
 //! ```
 //!
 //! A command is opaque bytes here: this crate never learns what it means. openraft's types stop in this crate, and its
@@ -19,25 +20,37 @@
 //! | [`groups`] | all groups hosted by this process |
 //! | [`log_store`] | the trait of a log engine, the in-memory one, and the adapter |
 //! | [`network`] | frames between nodes and the trait that carries them |
+//! | [`inbound`] | the receiving half of a transport |
 //! | [`rpc`] | the gRPC transport and service |
-//! | [`snapshot`] | chunks of a state on their way to a peer |
+//! | [`snapshot`] | chunks of a state on their way to a peer, and the file they wait in |
+//! | `tend` | purging, and noticing a group's end |
+//! | [`meter`] | counters and latencies as plain numbers |
+//! | `testing` | a simulated network and log, behind the feature of that name |
 
 pub mod error;
 pub mod group;
 pub mod groups;
+pub mod inbound;
+#[cfg(all(test, feature = "testing"))]
+mod inbound_test;
 pub mod limits;
 pub mod log_store;
 pub mod machine;
+pub mod meter;
 pub mod network;
 pub mod rpc;
 pub mod snapshot;
+mod tend;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod type_config;
 
 pub use error::{GroupError, StateFault};
 pub use group::{GroupStatus, LeaderToken, RaftGroup, Role};
 pub use groups::{Groups, GroupsConfig, Timing};
-pub use log_store::{LogEngine, LogOp, MemoryLog};
+pub use log_store::{LogEngine, LogMetrics, LogOp, MemoryLog};
 pub use machine::{CommittedEntry, ReplicatedState};
+pub use meter::{GroupMetrics, Latencies};
 pub use network::{Transport, TransportError};
-pub use snapshot::SnapshotReader;
+pub use snapshot::{SnapshotReader, Spool};
 pub use type_config::Peer;

@@ -5,17 +5,20 @@
 //! can never separate them.
 
 use crate::error::StateFault;
-use crate::limits::APPLY_BATCH_ENTRIES_MAX;
+use crate::limits::{APPLY_BATCH_BYTES_MAX, APPLY_BATCH_ENTRIES_MAX};
+use crate::meter::{GroupMeter, count};
 use crate::snapshot::{SnapshotData, SnapshotReader};
 use crate::type_config::{C, Command, LogId, Membership, Snapshot, SnapshotMeta, decode, encode};
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use openraft::EntryPayload;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// One committed entry, in log order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +65,8 @@ struct Position {
 #[derive(Clone)]
 pub(crate) struct Machine {
     inner: Arc<Mutex<Inner>>,
+    meter: Arc<GroupMeter>,
+    started: Arc<AtomicBool>,
 }
 
 struct Inner {
@@ -73,13 +78,40 @@ fn fault(fault: StateFault) -> io::Error {
     io::Error::other(fault)
 }
 
+/// Runs work that may wait for a disk, so that the other tasks of a multi-threaded runtime go on meanwhile.
+pub(crate) fn blocking<R>(work: impl FnOnce() -> R) -> R {
+    match tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        // The simulation runs on one thread; without a runtime nobody is held up.
+        _ => work(),
+    }
+}
+
 impl Machine {
-    pub(crate) fn open(mut state: Box<dyn ReplicatedState>) -> io::Result<Self> {
+    pub(crate) fn open(mut state: Box<dyn ReplicatedState>, meter: Arc<GroupMeter>) -> io::Result<Self> {
         let position = match state.position().map_err(fault)? {
             Some(bytes) => decode("stored position", &bytes)?,
             None => Position::default(),
         };
-        Ok(Self { inner: Arc::new(Mutex::new(Inner { state, position })) })
+        let inner = Arc::new(Mutex::new(Inner { state, position }));
+        Ok(Self { inner, meter, started: Arc::default() })
+    }
+
+    /// The group runs: from now on a snapshot that is asked for is one to send.
+    pub(crate) fn started(&self) {
+        self.started.store(true, Ordering::Release);
+    }
+
+    /// Works on the state. A panic in it is a fault of this replica: the group has to stop, not its task alone.
+    fn with<R>(&self, what: &str, work: impl FnOnce(&mut Inner) -> io::Result<R>) -> io::Result<R> {
+        blocking(|| {
+            let mut inner = self.inner.lock();
+            catch_unwind(AssertUnwindSafe(|| work(&mut inner))).unwrap_or_else(|panic| {
+                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+                let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+                Err(io::Error::other(format!("{what} panicked: {text}")))
+            })
+        })
     }
 }
 
@@ -88,7 +120,8 @@ impl Inner {
         SnapshotMeta { last_log_id: self.position.applied, last_membership: self.position.membership.clone() }
     }
 
-    fn apply(&mut self, batch: Vec<EntryResponder<C>>) -> io::Result<()> {
+    /// Applies a batch and answers those who wait for it; returns the number of commands.
+    fn apply(&mut self, batch: Vec<EntryResponder<C>>) -> io::Result<u64> {
         let mut entries = Vec::with_capacity(batch.len());
         let mut responders: Vec<(Option<usize>, Option<ApplyResponder<C>>)> = Vec::with_capacity(batch.len());
         let mut position = self.position.clone();
@@ -118,7 +151,7 @@ impl Inner {
                 responder.send(slot.map_or_else(Bytes::new, |slot| replies[slot].clone()));
             }
         }
-        Ok(())
+        Ok(entries.len() as u64)
     }
 }
 
@@ -135,10 +168,21 @@ impl RaftStateMachine<C> for Machine {
     where
         S: futures::Stream<Item = Result<EntryResponder<C>, io::Error>> + Unpin + Send,
     {
-        let mut batches = entries.ready_chunks(APPLY_BATCH_ENTRIES_MAX);
-        while let Some(batch) = batches.next().await {
-            let batch = batch.into_iter().collect::<io::Result<Vec<_>>>()?;
-            self.inner.lock().apply(batch)?;
+        let mut entries = entries.fuse();
+        while let Some(first) = entries.next().await {
+            let first = first?;
+            let mut bytes = size(&first);
+            let mut batch = vec![first];
+            while batch.len() < APPLY_BATCH_ENTRIES_MAX && bytes < APPLY_BATCH_BYTES_MAX {
+                let Some(Some(next)) = entries.next().now_or_never() else { break };
+                let next = next?;
+                bytes += size(&next);
+                batch.push(next);
+            }
+            let begun = tokio::time::Instant::now();
+            let applied = self.with("applying", |inner| inner.apply(batch))?;
+            self.meter.apply.record(begun.elapsed());
+            self.meter.applied.fetch_add(applied, Ordering::Relaxed);
         }
         Ok(())
     }
@@ -150,30 +194,50 @@ impl RaftStateMachine<C> for Machine {
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotData) -> Result<(), io::Error> {
         let position = Position { applied: meta.last_log_id, membership: meta.last_membership.clone() };
         let reader = snapshot.take().ok_or_else(|| io::Error::other("a received snapshot has chunks"))?;
-        let mut inner = self.inner.lock();
-        inner.state.install(reader, encode(&position)).map_err(fault)?;
-        inner.position = position;
+        self.with("installing a snapshot", |inner| {
+            inner.state.install(reader, encode(&position)).map_err(fault)?;
+            inner.position = position;
+            Ok(())
+        })?;
+        count(&self.meter.snapshots_installed);
         Ok(())
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let mut inner = self.inner.lock();
-        if inner.position.applied.is_none() {
-            return Ok(None);
-        }
-        let reader = inner.state.snapshot().map_err(fault)?;
-        Ok(Some(Snapshot { meta: inner.meta(), snapshot: SnapshotData::new(reader) }))
+        let sending = self.started.load(Ordering::Acquire);
+        self.with("reading the state", |inner| {
+            if inner.position.applied.is_none() {
+                return Ok(None);
+            }
+            // While a group opens, only the position is looked at: no need to open a view of the state.
+            let snapshot = match sending {
+                true => SnapshotData::new(inner.state.snapshot().map_err(fault)?),
+                false => SnapshotData::default(),
+            };
+            Ok(Some(Snapshot { meta: inner.meta(), snapshot }))
+        })
     }
 }
 
 impl RaftSnapshotBuilder<C> for Machine {
     type SnapshotData = SnapshotData;
 
-    /// Flushes and records the position; the chunks are read when a follower asks.
+    /// Flushes and records the position from before; the chunks are read when a follower asks.
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        let mut inner = self.inner.lock();
-        let meta = inner.meta();
-        inner.state.flush().map_err(fault)?;
+        let meta = self.with("flushing the state", |inner| {
+            let meta = inner.meta();
+            inner.state.flush().map_err(fault)?;
+            Ok(meta)
+        })?;
+        count(&self.meter.snapshots_built);
         Ok(Snapshot { meta, snapshot: SnapshotData::default() })
+    }
+}
+
+/// Bytes of the entry's command.
+fn size((entry, _): &EntryResponder<C>) -> usize {
+    match &entry.payload {
+        EntryPayload::Normal(Command(command)) => command.len(),
+        EntryPayload::Blank | EntryPayload::Membership(_) => 0,
     }
 }

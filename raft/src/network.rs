@@ -2,19 +2,30 @@
 //!
 //! A frame is one request or reply of one group. Everything about groups, votes and entries is in its body; a transport
 //! sees bytes. Heartbeats and votes travel in a lane of their own, so that a snapshot or a large append never delays
-//! them. Every request is bounded by the time openraft gives it.
+//! them. Every request is bounded in time: urgent ones by what openraft gives, appends by what their bytes need.
+//!
+//! ```text
+//!  openraft's stream of appends ─► up to APPENDS_IN_FLIGHT_MAX on their way ─► answers in the same order
+//!                                                                              the first failure ends the stream
+//! ```
 
+use crate::limits::{APPENDS_IN_FLIGHT_MAX, LINK_BYTES_PER_MS_MIN};
+use crate::meter::{GroupMeter, count};
 use crate::snapshot::{SnapshotData, SnapshotReader};
 use crate::type_config::{C, Peer, Snapshot, Vote, decode, encode};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::{Stream, StreamExt, stream};
+use openraft::base::{BoxFuture, BoxStream};
 use openraft::error::{RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{RPCOption, RPCTypes, RaftNetworkFactory};
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest, TransferLeaderResponse,
-    VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult, TransferLeaderRequest,
+    TransferLeaderResponse, VoteRequest, VoteResponse,
 };
+use parking_lot::Mutex;
 use phoenixmldb_types::GroupId;
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,26 +108,57 @@ pub trait Transport: Send + Sync + 'static {
     ) -> Result<Bytes, TransportError>;
 }
 
+/// Snapshots on their way from this replica: the log behind the oldest is still needed.
+#[derive(Default)]
+pub(crate) struct Sends(Mutex<BTreeMap<u64, u64>>);
+
+impl Sends {
+    /// Position of the oldest snapshot on its way.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        self.0.lock().values().min().copied()
+    }
+
+    /// Notes a snapshot at `index` to `target`, until the guard is dropped. openraft sends one per target at a time.
+    fn begin(self: &Arc<Self>, target: u64, index: u64) -> Sending {
+        self.0.lock().insert(target, index);
+        Sending { sends: self.clone(), target }
+    }
+}
+
+struct Sending {
+    sends: Arc<Sends>,
+    target: u64,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.sends.0.lock().remove(&self.target);
+    }
+}
+
 /// openraft's factory of connections for one group.
+#[derive(Clone)]
 pub(crate) struct Network {
     pub(crate) group: GroupId,
     pub(crate) own_id: u64,
     pub(crate) transport: Arc<dyn Transport>,
+    /// Longest wait for the answer to a small append.
+    pub(crate) append_ttl: Duration,
+    pub(crate) sends: Arc<Sends>,
+    pub(crate) meter: Arc<GroupMeter>,
 }
 
 /// openraft's view of one group's way to one peer.
+#[derive(Clone)]
 pub(crate) struct Link {
-    group: GroupId,
-    own_id: u64,
+    network: Network,
     peer: Peer,
     lane: Lane,
-    transport: Arc<dyn Transport>,
 }
 
 impl Network {
     fn link(&self, target: u64, node: &Peer, lane: Lane) -> Link {
-        let peer = Peer { raft_id: target, ..node.clone() };
-        Link { group: self.group, own_id: self.own_id, peer, lane, transport: self.transport.clone() }
+        Link { network: self.clone(), peer: Peer { raft_id: target, ..node.clone() }, lane }
     }
 }
 
@@ -137,28 +179,42 @@ fn unreachable(error: &TransportError) -> Unreachable<C> {
 }
 
 impl Link {
-    async fn call<Q, R>(
+    async fn call<R>(
         &self,
         lane: Lane,
         kind: Kind,
         action: RPCTypes,
-        request: &Q,
+        request: Bytes,
         ttl: Duration,
     ) -> Result<R, RPCError<C>>
     where
-        Q: serde::Serialize,
         R: for<'a> serde::Deserialize<'a>,
     {
-        let call = self.transport.call(&self.peer, lane, self.group, kind, encode(request));
+        let call = self.network.transport.call(&self.peer, lane, self.network.group, kind, request);
         match tokio::time::timeout(ttl, call).await {
             Ok(Ok(body)) => {
                 decode("reply of a peer", &body).map_err(|error| RPCError::Unreachable(Unreachable::new(&error)))
             }
             Ok(Err(error)) => Err(RPCError::Unreachable(unreachable(&error))),
             Err(_) => {
-                Err(RPCError::Timeout(Timeout { action, id: self.own_id, target: self.peer.raft_id, timeout: ttl }))
+                let (id, target) = (self.network.own_id, self.peer.raft_id);
+                Err(RPCError::Timeout(Timeout { action, id, target, timeout: ttl }))
             }
         }
+    }
+
+    /// One append. openraft gives it a heartbeat's time, too little for a large one, which would be sent again for ever.
+    async fn append(
+        &self,
+        request: AppendEntriesRequest<C>,
+        option: &RPCOption,
+    ) -> Result<AppendEntriesResponse<C>, RPCError<C>> {
+        let body = encode(&request);
+        let ttl = match self.lane {
+            Lane::Urgent => option.hard_ttl(),
+            Lane::Bulk => self.network.append_ttl + Duration::from_millis(body.len() as u64 / LINK_BYTES_PER_MS_MIN),
+        };
+        self.call(self.lane, Kind::Append, RPCTypes::AppendEntries, body, ttl).await
     }
 }
 
@@ -170,15 +226,61 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
         request: AppendEntriesRequest<C>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<C>, RPCError<C>> {
-        self.call(self.lane, Kind::Append, RPCTypes::AppendEntries, &request, option.hard_ttl()).await
+        self.append(request, &option).await
+    }
+
+    /// Keeps several appends on their way. Those behind a failed one are forgotten: openraft begins again at what is
+    /// known to match.
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<C>, RPCError<C>>>, RPCError<C>>>
+    where
+        S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static,
+    {
+        let link = self.clone();
+        let answers = input.enumerate().map(move |(nth, request)| {
+            let (link, option) = (link.clone(), option.clone());
+            async move {
+                let prev = request.prev_log_id;
+                let last = request.entries.last().map(|entry| entry.log_id).max(prev);
+                let answer = link.append(request, &option).await?;
+                let complete = match &answer {
+                    AppendEntriesResponse::Success => true,
+                    AppendEntriesResponse::PartialSuccess(upto) => *upto == last,
+                    // It may only have overtaken the one before. Seen as a log that has shrunk, it would stop this
+                    // replica; a true conflict meets the first append of the next stream.
+                    AppendEntriesResponse::Conflict if nth > 0 => {
+                        let reason = "an append arrived before the one before it".to_owned();
+                        return Err(RPCError::Unreachable(unreachable(&TransportError::Refused {
+                            peer: link.peer.to_string(),
+                            reason,
+                        })));
+                    }
+                    AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => false,
+                };
+                Ok((answer.into_stream_result(prev, last), complete))
+            }
+        });
+        let answers = answers.buffered(APPENDS_IN_FLIGHT_MAX);
+        let until_failure = stream::unfold(Some(answers), |answers| async {
+            let mut answers = answers?;
+            match answers.next().await? {
+                Ok((answer, true)) => Some((Ok(answer), Some(answers))),
+                Ok((answer, false)) => Some((Ok(answer), None)),
+                Err(error) => Some((Err(error), None)),
+            }
+        });
+        Box::pin(async move { Ok::<BoxStream<'s, _>, _>(Box::pin(until_failure)) })
     }
 
     async fn vote(&mut self, request: VoteRequest<C>, option: RPCOption) -> Result<VoteResponse<C>, RPCError<C>> {
-        self.call(Lane::Urgent, Kind::Vote, RPCTypes::Vote, &request, option.hard_ttl()).await
+        self.call(Lane::Urgent, Kind::Vote, RPCTypes::Vote, encode(&request), option.hard_ttl()).await
     }
 
     async fn pre_vote(&mut self, request: VoteRequest<C>, option: RPCOption) -> Result<VoteResponse<C>, RPCError<C>> {
-        self.call(Lane::Urgent, Kind::PreVote, RPCTypes::Vote, &request, option.hard_ttl()).await
+        self.call(Lane::Urgent, Kind::PreVote, RPCTypes::Vote, encode(&request), option.hard_ttl()).await
     }
 
     async fn full_snapshot(
@@ -193,7 +295,9 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
             let error = TransportError::Refused { peer: self.peer.name.clone(), reason: "no chunks".to_owned() };
             return Err(StreamingError::Unreachable(unreachable(&error)));
         };
-        let send = self.transport.send_snapshot(&self.peer, self.group, encode(&vote), meta, chunks);
+        let network = &self.network;
+        let _sending = network.sends.begin(self.peer.raft_id, snapshot.meta.last_log_id.map_or(0, |last| last.index));
+        let send = network.transport.send_snapshot(&self.peer, network.group, encode(&vote), meta, chunks);
         let ttl = option.hard_ttl();
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
@@ -201,12 +305,13 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
                 Ok(Ok(body)) => {
                     let vote = decode("vote of a snapshot's receiver", &body);
                     let vote = vote.map_err(|error| StreamingError::Unreachable(Unreachable::new(&error)))?;
+                    count(&network.meter.snapshots_sent);
                     Ok(SnapshotResponse::new(vote))
                 }
                 Ok(Err(error)) => Err(StreamingError::Unreachable(unreachable(&error))),
                 Err(_) => Err(StreamingError::Timeout(Timeout {
                     action: RPCTypes::InstallSnapshot,
-                    id: self.own_id,
+                    id: network.own_id,
                     target: self.peer.raft_id,
                     timeout: ttl,
                 })),
@@ -219,6 +324,7 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
         request: TransferLeaderRequest<C>,
         option: RPCOption,
     ) -> Result<TransferLeaderResponse<C>, RPCError<C>> {
-        self.call(Lane::Urgent, Kind::TransferLeader, RPCTypes::TransferLeader, &request, option.hard_ttl()).await
+        self.call(Lane::Urgent, Kind::TransferLeader, RPCTypes::TransferLeader, encode(&request), option.hard_ttl())
+            .await
     }
 }

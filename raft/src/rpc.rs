@@ -10,9 +10,13 @@
 //! stream fails what was in flight and is opened again by the next frame.
 
 use crate::groups::Groups;
-use crate::limits::{BATCH_BYTES_MAX, CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, FRAMES_QUEUED_MAX};
+use crate::limits::{
+    BATCH_BYTES_MAX, CONNECT_TIMEOUT_MS, FRAME_BYTES_MAX, FRAMES_QUEUED_MAX, KEEP_ALIVE_MS, KEEP_ALIVE_TIMEOUT_MS,
+    SNAPSHOT_IDLE_MS_MAX,
+};
+use crate::machine::blocking;
 use crate::network::{Kind, Lane, Transport, TransportError};
-use crate::snapshot::{SnapshotReader, Spool};
+use crate::snapshot::{SnapshotReader, SpoolError};
 use crate::type_config::Peer;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,6 +32,7 @@ use phoenixmldb_types::GroupId;
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
@@ -79,6 +84,9 @@ fn endpoint(peer: &Peer) -> Result<Endpoint, TransportError> {
     })?;
     Ok(endpoint
         .connect_timeout(Duration::from_millis(CONNECT_TIMEOUT_MS))
+        .http2_keep_alive_interval(Duration::from_millis(KEEP_ALIVE_MS))
+        .keep_alive_timeout(Duration::from_millis(KEEP_ALIVE_TIMEOUT_MS))
+        .keep_alive_while_idle(true)
         .tcp_nodelay(true)
         .initial_stream_window_size(8 << 20)
         .initial_connection_window_size(16 << 20))
@@ -223,6 +231,7 @@ impl Transport for GrpcTransport {
         let (sender, receiver) = mpsc::channel(2);
         let (cluster_id, from, to) = (self.cluster_id.clone(), self.own_id, peer.raft_id);
         let header = SnapshotHeader { cluster_id, from, to, group: group.0, vote, meta };
+        let (progress, mut seen) = tokio::sync::watch::channel(0u64);
         // Reading a state blocks on its disk: a thread of its own, paced by the connection.
         let reader = self.runtime.spawn_blocking(move || -> Result<(), String> {
             let gone = |_| "the receiver went away".to_owned();
@@ -234,11 +243,27 @@ impl Transport for GrpcTransport {
                 count += 1;
                 let digest = xxh3_64(&data);
                 sender.blocking_send(part(Part::Chunk(SnapshotChunk { data, digest }))).map_err(gone)?;
+                progress.send_replace(count);
             }
             let end = SnapshotEnd { chunks: count, digest: total.digest() };
             sender.blocking_send(part(Part::End(end))).map_err(gone)
         });
-        let reply = client(channel).snapshot(ReceiverStream::new(receiver)).await;
+        // Once everything is sent, only the time of the whole transfer bounds the installation.
+        let stalled = async {
+            let pause = Duration::from_millis(SNAPSHOT_IDLE_MS_MAX);
+            loop {
+                match tokio::time::timeout(pause, seen.changed()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => return std::future::pending::<()>().await,
+                    Err(_) => return,
+                }
+            }
+        };
+        let mut client = client(channel);
+        let reply = tokio::select! {
+            reply = client.snapshot(ReceiverStream::new(receiver)) => reply,
+            () = stalled => return Err(unreachable("it takes no more chunks".to_owned())),
+        };
         let reply = reply.map_err(|status| unreachable(status.message().to_owned()))?;
         reader.await.map_err(|error| unreachable(error.to_string()))?.map_err(unreachable)?;
         Ok(reply.into_inner().vote)
@@ -258,19 +283,31 @@ pub fn raft_service(groups: Arc<Groups>) -> RaftServiceServer<RaftRpc> {
         .max_encoding_message_size(FRAME_BYTES_MAX)
 }
 
-async fn answer(groups: Arc<Groups>, admitted: Result<(), String>, frame: Frame) -> Frame {
-    let group = GroupId(frame.group);
-    let result = match (admitted, Kind::from_wire(frame.kind), groups.get(group)) {
-        (Err(reason), _, _) => Err(reason),
-        (_, None, _) => Err(format!("frames of kind {} are not known", frame.kind)),
-        (_, _, None) => Err(format!("group {group} is not open on {}", groups.config().own.name)),
-        (Ok(()), Some(kind), Some(group)) => group.receive(kind, &frame.body).await,
+async fn answer(groups: Arc<Groups>, cluster_id: Arc<str>, to: u64, frame: Frame) -> Frame {
+    let result = match Kind::from_wire(frame.kind) {
+        Some(kind) => groups.receive(&cluster_id, to, GroupId(frame.group), kind, &frame.body).await,
+        None => Err(format!("frames of kind {} are not known", frame.kind)),
     };
     let (kind, body) = match result {
         Ok(body) => (ANSWERED, body),
         Err(reason) => (REFUSED, Bytes::from(reason)),
     };
     Frame { id: frame.id, group: frame.group, kind, body }
+}
+
+fn spool_status(error: SpoolError) -> Status {
+    match error {
+        SpoolError::Damaged { .. } | SpoolError::Incomplete { .. } => Status::data_loss(error.to_string()),
+        SpoolError::TooLarge { .. } | SpoolError::Disk(_) => Status::resource_exhausted(error.to_string()),
+    }
+}
+
+/// The next part of an arriving snapshot.
+async fn next_part(parts: &mut Streaming<SnapshotPart>) -> Result<Part, Status> {
+    let pause = Duration::from_millis(SNAPSHOT_IDLE_MS_MAX);
+    let part = tokio::time::timeout(pause, parts.message()).await;
+    let part = part.map_err(|_| Status::deadline_exceeded("the sender has fallen silent"))??;
+    part.and_then(|part| part.part).ok_or_else(|| Status::data_loss("the snapshot was cut"))
 }
 
 #[tonic::async_trait]
@@ -292,10 +329,20 @@ impl RaftService for RaftRpc {
                     () = groups.closed() => break,
                 };
                 let Ok(Some(batch)) = batch else { break };
-                let admitted = groups.admit(&batch.cluster_id, batch.to);
+                let cluster_id: Arc<str> = batch.cluster_id.into();
                 for frame in batch.frames {
-                    let (groups, admitted, replies) = (groups.clone(), admitted.clone(), replies.clone());
-                    runtime.spawn(async move { drop(replies.send(answer(groups, admitted, frame).await).await) });
+                    let mut answer = Box::pin(answer(groups.clone(), cluster_id.clone(), batch.to, frame));
+                    let replies = replies.clone();
+                    // The first poll hands the request to its group: those of one group stay in order, while their
+                    // answers wait for the disk side by side.
+                    let ready = futures::poll!(&mut answer);
+                    runtime.spawn(async move {
+                        let frame = match ready {
+                            Poll::Ready(frame) => frame,
+                            Poll::Pending => answer.await,
+                        };
+                        drop(replies.send(frame).await);
+                    });
                 }
             }
         });
@@ -308,24 +355,23 @@ impl RaftService for RaftRpc {
 
     async fn snapshot(&self, request: Request<Streaming<SnapshotPart>>) -> Result<Response<SnapshotReply>, Status> {
         let mut parts = request.into_inner();
-        let Some(SnapshotPart { part: Some(Part::Header(header)) }) = parts.message().await? else {
+        let Part::Header(header) = next_part(&mut parts).await? else {
             return Err(Status::invalid_argument("a snapshot begins with its header"));
         };
         self.groups.admit(&header.cluster_id, header.to).map_err(Status::permission_denied)?;
-        let group = self.groups.get(GroupId(header.group));
-        let group = group.ok_or_else(|| Status::not_found("the group is not open here"))?;
-        let mut spool = Spool::default();
+        let group = self.groups.addressed(GroupId(header.group)).map_err(Status::not_found)?;
+        let full = |_| Status::resource_exhausted("other snapshots are arriving; try again");
+        let _place = self.groups.arriving.clone().try_acquire_owned().map_err(full)?;
+        let mut spool = blocking(|| self.groups.spool()).map_err(spool_status)?;
         loop {
-            match parts.message().await?.and_then(|part| part.part) {
-                Some(Part::Chunk(chunk)) => {
-                    spool.push(chunk.data, chunk.digest).map_err(Status::data_loss)?;
-                }
-                Some(Part::End(end)) => {
-                    let chunks = spool.finish(end.chunks, end.digest).map_err(Status::data_loss)?;
+            match next_part(&mut parts).await? {
+                Part::Chunk(chunk) => blocking(|| spool.push(&chunk.data, chunk.digest)).map_err(spool_status)?,
+                Part::End(end) => {
+                    let chunks = blocking(|| spool.finish(end.chunks, end.digest)).map_err(spool_status)?;
                     let vote = group.receive_snapshot(&header.vote, &header.meta, chunks).await;
                     return Ok(Response::new(SnapshotReply { vote: vote.map_err(Status::aborted)? }));
                 }
-                Some(Part::Header(_)) | None => return Err(Status::data_loss("the snapshot was cut")),
+                Part::Header(_) => return Err(Status::invalid_argument("a snapshot has one header")),
             }
         }
     }

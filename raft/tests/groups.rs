@@ -4,7 +4,7 @@ mod common;
 
 use bytes::Bytes;
 use common::{Node, Settings, Toy, cluster, leader, until};
-use phoenixmldb_raft::{GroupError, MemoryLog, Role};
+use phoenixmldb_raft::{GroupError, MemoryLog, Role, Timing};
 use phoenixmldb_types::{GroupId, ShardId};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -121,6 +121,31 @@ async fn a_replica_behind_the_purged_log_comes_back_by_snapshot() {
     nodes.push(back);
     until("the snapshot arrives", || nodes[2].toys[&GROUP].0.lock().applied.len() == 1500).await;
     assert_eq!(open.status().role, Role::Follower);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_entries_replicate_though_they_need_more_than_a_heartbeats_time() {
+    // Three replicas copy on two threads; only the heartbeat's time is to be short.
+    let timing = Timing { election_timeout_min_ms: 3_000, election_timeout_max_ms: 4_000, heartbeat_ms: 20 };
+    let settings = Settings { timing, ..Settings::default() };
+    let mut nodes = cluster(3, &[GROUP], &settings).await;
+    let at = leader(&nodes, GROUP).await;
+    let late = nodes.remove((at + 1) % 3);
+    let id = late.peer.raft_id;
+    let (port, log, toys) = late.stop().await;
+    let at = leader(&nodes, GROUP).await;
+    let group = nodes[at].groups.get(GROUP).unwrap();
+    group.propose(Bytes::from(vec![7; 40 << 20])).await.unwrap();
+    // Together more than one message may hold.
+    for number in 0..45u8 {
+        group.propose(Bytes::from(vec![number; 2 << 20])).await.unwrap();
+    }
+    let mut back = Node::start(id, Some(port), log, &settings).await;
+    back.open(GROUP, toys[&GROUP].clone()).await;
+    nodes.push(back);
+    until("the late one catches up", || nodes[2].toys[&GROUP].0.lock().applied.len() == 46).await;
+    let applied = nodes[2].toys[&GROUP].0.lock().applied.clone();
+    assert!((applied[0].len(), applied[45].len()) == (40 << 20, 2 << 20));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

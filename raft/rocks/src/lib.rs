@@ -16,15 +16,18 @@
 
 use bytes::Bytes;
 use phoenixmldb_raft::log_store::{Done, LogHead};
-use phoenixmldb_raft::{LogEngine, LogOp};
+use phoenixmldb_raft::meter::Histogram;
+use phoenixmldb_raft::{LogEngine, LogMetrics, LogOp};
 use phoenixmldb_types::GroupId;
+use phoenixmldb_types::clock::{Clock, SystemClock};
 use rocksdb::{
     BoundColumnFamily, ColumnFamilyDescriptor, DB, DBWithThreadMode, Direction, IteratorMode, MultiThreaded, Options,
     WriteBatch, WriteOptions,
 };
 use std::collections::BTreeSet;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -39,6 +42,10 @@ const BATCH_OPS_MAX: usize = 4096;
 
 /// Bytes gathered into one write, in bytes; as above.
 const BATCH_BYTES_MAX: usize = 8 << 20;
+
+/// Bytes of write-ahead log before the oldest column family is written out, in bytes: the seldom changed votes would
+/// otherwise pin gigabytes of it, all read again at the next start.
+const WAL_BYTES_MAX: u64 = 256 << 20;
 
 const LOG: &str = "log";
 const META: &str = "meta";
@@ -60,8 +67,18 @@ enum Message {
 /// The log engine; dropping it writes what is queued and closes the database.
 pub struct RocksLog {
     db: Arc<Db>,
+    path: PathBuf,
+    meter: Arc<Meter>,
     queue: Mutex<Sender<Message>>,
     writer: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Meter {
+    sync: Histogram,
+    ops: AtomicU64,
+    bytes: AtomicU64,
+    queued: AtomicU64,
 }
 
 fn log_key(group: GroupId, index: u64) -> [u8; 12] {
@@ -94,6 +111,7 @@ impl RocksLog {
         options.create_missing_column_families(true);
         options.set_recycle_log_file_num(4);
         options.set_max_background_jobs(2);
+        options.set_max_total_wal_size(WAL_BYTES_MAX);
         options.set_keep_log_file_num(4);
         options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::TolerateCorruptedTailRecords);
         let mut family_options = Options::default();
@@ -119,11 +137,10 @@ impl RocksLog {
             }
         }
         let (sender, receiver) = channel();
-        let writer_db = db.clone();
-        let writer = std::thread::Builder::new().name("raft-wal".to_owned()).spawn(move || {
-            Writer { db: writer_db, failed: None }.run(&receiver);
-        })?;
-        Ok(Self { db, queue: Mutex::new(sender), writer: Some(writer) })
+        let meter = Arc::new(Meter::default());
+        let writer = Writer { db: db.clone(), meter: meter.clone(), failed: None };
+        let writer = std::thread::Builder::new().name("raft-wal".to_owned()).spawn(move || writer.run(&receiver))?;
+        Ok(Self { db, path: path.to_owned(), meter, queue: Mutex::new(sender), writer: Some(writer) })
     }
 }
 
@@ -141,6 +158,7 @@ impl Drop for RocksLog {
 
 struct Writer {
     db: Arc<Db>,
+    meter: Arc<Meter>,
     failed: Option<String>,
 }
 
@@ -170,7 +188,10 @@ impl Writer {
                 }
                 next = queue.try_recv().ok();
             }
+            let ops = callbacks.len() as u64;
             self.write(batch, sync);
+            self.meter.ops.fetch_add(ops, Ordering::Relaxed);
+            self.meter.queued.fetch_sub(ops, Ordering::Relaxed);
             for done in callbacks {
                 done(match &self.failed {
                     None => Ok(()),
@@ -204,7 +225,13 @@ impl Writer {
         }
         let mut options = WriteOptions::default();
         options.set_sync(sync);
-        if let Err(error) = self.db.write_opt(batch, &options) {
+        let begun = SystemClock.monotonic();
+        self.meter.bytes.fetch_add(batch.size_in_bytes() as u64, Ordering::Relaxed);
+        let written = self.db.write_opt(batch, &options);
+        if sync {
+            self.meter.sync.record(SystemClock.monotonic().saturating_sub(begun));
+        }
+        if let Err(error) = written {
             tracing::error!(%error, "the Raft log cannot be written; all groups of this process stop");
             self.failed = Some(format!("the Raft log cannot be written: {error}"));
         }
@@ -227,14 +254,19 @@ impl LogEngine for RocksLog {
     }
 
     fn read(&self, group: GroupId, from: u64, to: u64) -> io::Result<Vec<(u64, Bytes)>> {
+        self.read_limited(group, from, to, usize::MAX)
+    }
+
+    fn read_limited(&self, group: GroupId, from: u64, to: u64, bytes: usize) -> io::Result<Vec<(u64, Bytes)>> {
         let first = log_key(group, from);
-        let mut read = Vec::new();
+        let (mut read, mut total) = (Vec::new(), 0);
         for item in self.db.iterator_cf(&family(&self.db, LOG), IteratorMode::From(&first, Direction::Forward)) {
             let (key, entry) = item.map_err(io_error)?;
             let index = index_of(&key)?;
-            if key[..4] != group.0.to_be_bytes() || index >= to {
+            if key[..4] != group.0.to_be_bytes() || index >= to || total >= bytes {
                 break;
             }
+            total += entry.len();
             read.push((index, Bytes::from(entry)));
         }
         Ok(read)
@@ -242,9 +274,11 @@ impl LogEngine for RocksLog {
 
     fn submit(&self, group: GroupId, op: LogOp, done: Done) {
         let queue = self.queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.meter.queued.fetch_add(1, Ordering::Relaxed);
         if let Err(refused) = queue.send(Message::Op(group, op, done))
             && let Message::Op(_, _, done) = refused.0
         {
+            self.meter.queued.fetch_sub(1, Ordering::Relaxed);
             done(Err(io::Error::other("the Raft log is closed")));
         }
     }
@@ -273,6 +307,20 @@ impl LogEngine for RocksLog {
             }
         }
         Ok(groups.into_iter().collect())
+    }
+
+    /// The folder that holds raftdb: on the same disk, but not RocksDB's own.
+    fn spool_folder(&self) -> Option<PathBuf> {
+        self.path.parent().map(Path::to_owned)
+    }
+
+    fn metrics(&self) -> LogMetrics {
+        LogMetrics {
+            sync: self.meter.sync.read(),
+            ops_total: self.meter.ops.load(Ordering::Relaxed),
+            bytes_total: self.meter.bytes.load(Ordering::Relaxed),
+            queued: self.meter.queued.load(Ordering::Relaxed),
+        }
     }
 }
 
@@ -318,6 +366,27 @@ mod tests {
         log.remove(GroupId(16)).unwrap();
         assert_eq!(log.head(GroupId(16)).unwrap().last, None);
         assert_eq!(log.head(GroupId(17)).unwrap().last, Some((3, "3".into())));
+    }
+
+    #[test]
+    fn a_limited_read_ends_with_the_entry_that_reaches_the_limit() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = RocksLog::open(&folder.path().join("raftdb")).unwrap();
+        submit(&log, 16, LogOp::Append((1..=9).map(|index| (index, Bytes::from(vec![0; 100]))).collect())).unwrap();
+        let read = |bytes| log.read_limited(GroupId(16), 2, 9, bytes).unwrap().len();
+        assert_eq!([read(0), read(1), read(100), read(101), read(usize::MAX)], [0, 1, 1, 2, 7]);
+    }
+
+    #[test]
+    fn synced_writes_are_counted_and_timed() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = RocksLog::open(&folder.path().join("raftdb")).unwrap();
+        submit(&log, 16, entries(1, 11)).unwrap();
+        submit(&log, 16, LogOp::Committed("here".into())).unwrap();
+        let metrics = log.metrics();
+        assert_eq!((metrics.ops_total, metrics.sync.count(), metrics.queued), (2, 1, 0));
+        assert!(metrics.bytes_total > 10 && metrics.sync.sum_us > 0);
+        assert_eq!(log.spool_folder().unwrap(), folder.path());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, missing_docs, dead_code, clippy::unwrap_used)]
 
+pub mod sim;
+
 use bytes::Bytes;
 use parking_lot::Mutex;
 use phoenixmldb_raft::{
@@ -21,6 +23,16 @@ pub struct Toy(pub Arc<Mutex<ToyInner>>);
 pub struct ToyInner {
     pub applied: Vec<Bytes>,
     pub position: Option<Bytes>,
+    /// What survives a crash.
+    flushed: (Vec<Bytes>, Option<Bytes>),
+}
+
+impl Toy {
+    /// Loses what was not flushed.
+    pub fn crash(&self) {
+        let mut inner = self.0.lock();
+        (inner.applied, inner.position) = inner.flushed.clone();
+    }
 }
 
 impl ReplicatedState for Toy {
@@ -33,6 +45,7 @@ impl ReplicatedState for Toy {
         inner.position = Some(position);
         let mut replies = Vec::new();
         for entry in entries {
+            assert_ne!(entry.command, Bytes::from_static(PANIC), "as asked");
             inner.applied.push(entry.command.clone());
             replies.push(Bytes::from(inner.applied.len().to_string()));
         }
@@ -40,6 +53,8 @@ impl ReplicatedState for Toy {
     }
 
     fn flush(&mut self) -> Result<(), StateFault> {
+        let mut inner = self.0.lock();
+        inner.flushed = (inner.applied.clone(), inner.position.clone());
         Ok(())
     }
 
@@ -52,10 +67,14 @@ impl ReplicatedState for Toy {
         while let Some(chunk) = chunks.next_chunk()? {
             applied.push(chunk);
         }
-        *self.0.lock() = ToyInner { applied, position: Some(position) };
+        let flushed = (applied.clone(), Some(position.clone()));
+        *self.0.lock() = ToyInner { applied, position: Some(position), flushed };
         Ok(())
     }
 }
+
+/// A command that no state can apply.
+pub const PANIC: &[u8] = b"panic";
 
 /// One process of a test cluster.
 pub struct Node {
@@ -70,11 +89,13 @@ pub struct Settings {
     pub snapshot_threshold: u64,
     pub max_log_entries: u64,
     pub cluster_id: &'static str,
+    pub timing: Timing,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { snapshot_threshold: 10_000, max_log_entries: 100_000, cluster_id: "test" }
+        let timing = Timing { election_timeout_min_ms: 300, election_timeout_max_ms: 600, heartbeat_ms: 100 };
+        Self { snapshot_threshold: 10_000, max_log_entries: 100_000, cluster_id: "test", timing }
     }
 }
 
@@ -87,7 +108,7 @@ impl Node {
         let config = GroupsConfig {
             own: peer.clone(),
             cluster_id: settings.cluster_id.to_owned(),
-            timing: Timing { election_timeout_min_ms: 300, election_timeout_max_ms: 600, heartbeat_ms: 100 },
+            timing: settings.timing,
             snapshot_threshold: settings.snapshot_threshold,
             max_log_entries: settings.max_log_entries,
             runtime: runtime.clone(),
