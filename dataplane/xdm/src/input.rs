@@ -38,9 +38,10 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Cow<'_, str>, String> {
 
 /// Decodes a text resource: by its byte order mark, or the encoding that is stated, or UTF-8 (F&O 3.1 §14.8.5).
 ///
-/// Errors: FOUT1190 when the encoding is not known or the bytes are not in it.
+/// Errors: FOUT1190 when the encoding is not known or the bytes are not in it, FOUT1200 when nothing says which it is.
 pub fn decode_text(bytes: &[u8], encoding: Option<&str>) -> crate::error::Result<String> {
     let marked = encoding_rs::Encoding::for_bom(bytes);
+    let is_guess = marked.is_none() && encoding.is_none();
     let (encoding, skip) = match (marked, encoding) {
         (Some(marked), _) => marked,
         (None, None) if bytes.starts_with(b"<?xml") => {
@@ -55,7 +56,8 @@ pub fn decode_text(bytes: &[u8], encoding: Option<&str>) -> crate::error::Result
         }
     };
     let text = encoding.decode_without_bom_handling_and_without_replacement(&bytes[skip..]);
-    let wrong = || crate::error::fail("FOUT1190", format!("the text is not in {}", encoding.name()));
+    let code = if is_guess { "FOUT1200" } else { "FOUT1190" };
+    let wrong = || crate::error::fail(code, format!("the text is not in {}", encoding.name()));
     Ok(text.ok_or_else(wrong)?.into_owned())
 }
 

@@ -5,15 +5,15 @@ use crate::run::Setting;
 use phoenixmldb_xdm::atomic::compare::Comparison;
 use phoenixmldb_xdm::error::Error;
 use phoenixmldb_xdm::serialize::{self, Parameters};
-use phoenixmldb_xdm::{Atomic, Item, Node, NodeKind, ParseOptions, QName, Sequence, Str, parse_xml};
+use phoenixmldb_xdm::{Atomic, Item, Node, NodeKind, ParseOptions, Sequence, Str, parse_xml};
 use phoenixmldb_xquery::functions::deep_equal;
 use phoenixmldb_xquery::functions::regex::XPathRegex;
 
-/// Serialization options of a query's prolog.
-pub type Output = Vec<(QName, Str)>;
+/// What the options of the query's prolog say about serialization.
+pub type Output = Result<Parameters, Box<Error>>;
 
 /// A result or an error, with the output options of the query.
-pub type Outcome = Result<(Sequence, Output), (Box<Error>, Output)>;
+pub type Outcome = Result<(Sequence, Output), Box<Error>>;
 
 /// `Err` says what was found instead of what was expected.
 pub fn judge(setting: &Setting, assertion: &Assertion, outcome: &Outcome) -> Result<(), String> {
@@ -33,14 +33,14 @@ pub fn judge(setting: &Setting, assertion: &Assertion, outcome: &Outcome) -> Res
             Ok(()) => Err(format!("{inner:?} holds")),
             Err(_) => Ok(()),
         },
-        (Assertion::Error(code), Err((error, _))) => {
+        (Assertion::Error(code), Err(error)) => {
             let found = &error.code;
             let wanted =
                 code.strip_prefix("Q{").and_then(|rest| rest.split_once('}')).map_or(code.as_str(), |(_, l)| l);
             if wanted == "*" || found.local == wanted { Ok(()) } else { Err(format!("expected {code}, got {error}")) }
         }
-        (Assertion::SerializationError(code), Err((error, _))) if code == "*" || error.code.local == *code => Ok(()),
-        (_, Err((error, _))) => Err(format!("unexpected {error}")),
+        (Assertion::SerializationError(code), Err(error)) if code == "*" || error.code.local == *code => Ok(()),
+        (_, Err(error)) => Err(format!("unexpected {error}")),
         (assertion, Ok((result, output))) => value(setting, assertion, result, output),
     }
 }
@@ -57,7 +57,8 @@ fn expect(holds: bool, expected: impl Into<String>, result: &Sequence) -> Result
 
 /// Whether an expression over `$result` is true.
 fn holds(setting: &Setting, result: &Sequence, expression: &str, names: &[(String, String)]) -> Result<bool, String> {
-    let value = setting.value_over(result, expression, names);
+    // Assertions are XPath, in which an ampersand is nothing but itself.
+    let value = setting.value_over(result, &expression.replace('&', "&amp;"), names);
     let value = value.and_then(|value| value.effective_boolean_value());
     value.map_err(|error| format!("assertion {expression}: {error}"))
 }
@@ -112,7 +113,7 @@ fn value(setting: &Setting, assertion: &Assertion, result: &Sequence, output: &O
             let (text, expected) = (serialized(result, output)?, expected.clone()?);
             if text.trim() == expected.trim() { Ok(()) } else { Err(format!("expected {expected}, got {text}")) }
         }
-        Assertion::SerializationError(code) => match parameters(output).and_then(|p| serialize::sequence(result, &p)) {
+        Assertion::SerializationError(code) => match output.clone().and_then(|p| serialize::sequence(result, &p)) {
             Ok(text) => Err(format!("expected error {code}, got {text}")),
             Err(error) if code == "*" || error.code.local == *code => Ok(()),
             Err(error) => Err(format!("expected error {code}, got {error}")),
@@ -121,16 +122,8 @@ fn value(setting: &Setting, assertion: &Assertion, result: &Sequence, output: &O
     }
 }
 
-fn parameters(output: &Output) -> Result<Parameters, Box<Error>> {
-    let mut parameters = Parameters::default();
-    for (name, value) in output {
-        parameters.set(&name.local, value)?;
-    }
-    Ok(parameters)
-}
-
 fn serialized(result: &Sequence, output: &Output) -> Result<String, String> {
-    let parameters = parameters(output).map_err(|error| error.to_string())?;
+    let parameters = output.clone().map_err(|error| error.to_string())?;
     serialize::sequence(result, &parameters).map_err(|error| error.to_string())
 }
 

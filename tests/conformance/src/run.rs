@@ -8,6 +8,7 @@ use phoenixmldb_xdm::atomic::{Moment, NANOS};
 use phoenixmldb_xdm::error::Error;
 use phoenixmldb_xdm::types::SequenceType;
 use phoenixmldb_xdm::{Item, QName, Sequence, Str};
+use phoenixmldb_xquery::functions::parsing::declared_parameters;
 use phoenixmldb_xquery::{DynamicContext, Options, Query};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -49,10 +50,9 @@ pub fn run_case(catalog: &Catalog, set: &TestSet, case: &Case) -> Result<(), Str
 }
 
 fn evaluate(setting: &Setting, query: &str) -> Outcome {
-    let compiled = Query::compile(query, &setting.options, &*setting.world).map_err(|error| (error, Vec::new()))?;
-    let output = compiled.static_context().serialization.clone();
-    let result = compiled.run(&setting.dynamic()).map_err(|error| (error, output.clone()))?;
-    Ok((result, output))
+    let compiled = Query::compile(query, &setting.options, &*setting.world)?;
+    let output = declared_parameters(compiled.static_context(), &*setting.world);
+    Ok((compiled.run(&setting.dynamic())?, output))
 }
 
 /// Whether the query declares the variable itself.

@@ -133,10 +133,15 @@ impl Resolver for World {
     }
 
     fn text(&self, uri: &str, encoding: Option<&str>) -> Result<String> {
-        let resource = self.resources.iter().find(|resource| resource.uri == uri);
+        let relative = |known: &str| file_uri(&self.base.with_file_name(known));
+        let resource = self.resources.iter().find(|resource| resource.uri == uri || relative(&resource.uri) == uri);
         let path = resource.map(|resource| resource.file.clone()).or_else(|| Self::path_of(uri));
         let missing = || fail("FOUT1170", format!("there is no text {uri}"));
         let bytes = std::fs::read(path.ok_or_else(missing)?).map_err(|_| missing())?;
+        if encoding.is_some() {
+            // The name of an encoding is checked even where the resource states its own.
+            phoenixmldb_xdm::input::decode_text(b"", encoding)?;
+        }
         let stated = resource.and_then(|resource| resource.encoding.as_deref());
         phoenixmldb_xdm::input::decode_text(&bytes, stated.or(encoding))
     }

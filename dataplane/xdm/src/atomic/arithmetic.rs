@@ -211,6 +211,10 @@ fn divide(a: Decimal, b: Decimal) -> Result<Decimal> {
         rest = longer % y;
         scale += 1;
     }
+    // The last digit is rounded to the nearest.
+    if rest != 0 && rest.unsigned_abs() >= y.unsigned_abs() - rest.unsigned_abs() {
+        mantissa += if (x < 0) == (y < 0) { 1 } else { -1 };
+    }
     Ok(Decimal::new(mantissa, scale))
 }
 

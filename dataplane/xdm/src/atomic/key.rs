@@ -63,7 +63,7 @@ fn double_key(value: f64) -> MapKey {
     if value == 0.0 {
         return MapKey::Exact(Decimal::new(0, 0));
     }
-    if value.fract() == 0.0 && value.abs() < 1e18 {
+    if value.fract() == 0.0 && value.abs() < 9e15 {
         return MapKey::Exact(Decimal::new(value as i128, 0));
     }
     // `{}` would round; `{:.37}` is exact, and the value is that decimal only if nothing was cut.

@@ -120,6 +120,7 @@ fn atomic(out: &mut String, value: &Atomic) {
         other => {
             let shown = match other.type_of() {
                 AtomicType::DateTimeStamp => AtomicType::DateTime,
+                AtomicType::YearMonthDuration | AtomicType::DayTimeDuration => AtomicType::Duration,
                 shown => shown,
             };
             out.push_str(&format!("{shown}(\"{text}\")"));

@@ -140,6 +140,26 @@ pub(super) fn write(pieces: &[Piece], parameters: &Parameters) -> Result<String>
 }
 
 impl Writer<'_> {
+    /// Whether an element is one of HTML: in its namespace or, from version 5 on and in HTML always, in none.
+    fn is_html_name(&self, name: &QName) -> bool {
+        let is_five = self.parameters.html_version() >= 5.0;
+        match self.parameters.method {
+            Method::Html => name.uri.is_empty() || is_five && name.uri == XHTML_NAMESPACE,
+            Method::Xhtml => name.uri == XHTML_NAMESPACE || is_five && name.uri.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Whether elements of this namespace lose their prefix (§6, §7: XHTML, SVG and MathML from version 5 on).
+    fn loses_prefix(&self, name: &QName) -> bool {
+        const NAMESPACES: [&str; 3] =
+            [XHTML_NAMESPACE, "http://www.w3.org/2000/svg", "http://www.w3.org/1998/Math/MathML"];
+        self.parameters.method != Method::Xml
+            && self.parameters.html_version() >= 5.0
+            && !name.prefix.is_empty()
+            && NAMESPACES.contains(&name.uri.as_str())
+    }
+
     fn is_html(&self) -> bool {
         self.parameters.method == Method::Html
     }
@@ -164,8 +184,7 @@ impl Writer<'_> {
         let parameters = self.parameters;
         let Some(name) = element.name() else { return };
         let is_html = parameters.method != Method::Xml;
-        let is_html_element = name.local.eq_ignore_ascii_case("html")
-            && (name.uri.is_empty() && self.is_html() || name.uri == XHTML_NAMESPACE);
+        let is_html_element = name.local.eq_ignore_ascii_case("html") && self.is_html_name(name);
         match (&parameters.doctype_public, &parameters.doctype_system) {
             (Some(public), Some(system)) => {
                 self.out.push_str(&format!("<!DOCTYPE {} PUBLIC \"{public}\" {}>", name.lexical(), quoted(system)));
@@ -201,6 +220,7 @@ impl Writer<'_> {
                 return Ok(());
             }
             match tree.kind(row) {
+                NodeKind::Element if self.is_replaced_meta(tree, row) => row += tree.size(row),
                 NodeKind::Element => {
                     self.before_child(tree, row);
                     row = self.start(tree, row, row == node.pre)?;
@@ -259,17 +279,8 @@ impl Writer<'_> {
     fn start(&mut self, tree: &Tree, row: u32, is_top: bool) -> Result<u32> {
         let parameters = self.parameters;
         let expanded = tree.names().get(tree.name_id(row)).cloned().unwrap_or_default();
-        let is_html_element = expanded.uri == XHTML_NAMESPACE || expanded.uri.is_empty() && self.is_html();
-        let name = if self.is_html() && expanded.uri == XHTML_NAMESPACE
-            || parameters.method == Method::Xhtml
-                && expanded.uri == XHTML_NAMESPACE
-                && !expanded.prefix.is_empty()
-                && parameters.html_version() >= 5.0
-        {
-            expanded.local.to_string()
-        } else {
-            expanded.lexical()
-        };
+        let is_html_element = self.is_html_name(&expanded);
+        let name = if self.loses_prefix(&expanded) { expanded.local.to_string() } else { expanded.lexical() };
         let bindings_before = self.bindings.len();
         self.out.push('<');
         self.out.push_str(&name);
@@ -324,18 +335,39 @@ impl Writer<'_> {
         self.out.push_str(&meta);
     }
 
+    /// Whether it is the `meta` element that [`Self::content_type`] writes anew.
+    fn is_replaced_meta(&self, tree: &Tree, row: u32) -> bool {
+        let in_head = self.open.last().is_some_and(|open| open.expanded.local.eq_ignore_ascii_case("head"));
+        let name = tree.names().get(tree.name_id(row));
+        if !in_head
+            || !self.parameters.include_content_type
+            || !name.is_some_and(|name| self.is_html_name(name) && name.local.eq_ignore_ascii_case("meta"))
+        {
+            return false;
+        }
+        let end = row + tree.size(row);
+        (row + 1..=end).take_while(|row| tree.kind(*row) == NodeKind::Attribute).any(|row| {
+            let name = tree.names().get(tree.name_id(row));
+            name.is_some_and(|name| name.local.eq_ignore_ascii_case("http-equiv"))
+                && tree.string_value(row).trim().eq_ignore_ascii_case("content-type")
+        })
+    }
+
     fn close(&mut self) {
         let Some(open) = self.open.pop() else { return };
         self.bindings.truncate(open.bindings_before);
         let local = open.expanded.local.to_ascii_lowercase();
-        let is_html_name = open.expanded.uri.is_empty() && self.is_html() || open.expanded.uri == XHTML_NAMESPACE;
-        let is_void = is_html_name && VOID.contains(&local.as_str());
+        let is_html_name = self.is_html_name(&open.expanded);
+        let is_old = matches!(local.as_str(), "basefont" | "frame" | "isindex");
+        let is_void = is_html_name
+            && VOID.contains(&local.as_str())
+            && !(is_old && self.parameters.method == Method::Xhtml && self.parameters.html_version() >= 5.0);
         if !open.has_content {
             match self.parameters.method {
                 Method::Html if is_void => self.out.push('>'),
-                Method::Html => self.out.push_str(&format!("></{}>", open.name)),
+                Method::Html if is_html_name => self.out.push_str(&format!("></{}>", open.name)),
                 Method::Xhtml if is_void => self.out.push_str(" />"),
-                Method::Xhtml if is_html_name => self.out.push_str(&format!("></{}>", open.name)),
+                Method::Xhtml => self.out.push_str(&format!("></{}>", open.name)),
                 _ => self.out.push_str("/>"),
             }
             return;
@@ -359,10 +391,7 @@ impl Writer<'_> {
             }
             at = if is_top { tree.parent(element) } else { None };
         }
-        let unprefixed_html = name.uri == XHTML_NAMESPACE
-            && !name.prefix.is_empty()
-            && self.parameters.method == Method::Xhtml
-            && self.parameters.html_version() >= 5.0;
+        let unprefixed_html = self.loses_prefix(name);
         if unprefixed_html {
             declared.retain(|(prefix, _)| *prefix != name.prefix && !prefix.is_empty());
             declared.push((Str::new(), name.uri.clone()));
@@ -372,8 +401,7 @@ impl Writer<'_> {
         };
         for (prefix, uri) in declared {
             let around = bound(&self.bindings, &prefix).unwrap_or_default();
-            let is_html_default = self.is_html() && uri == XHTML_NAMESPACE && !prefix.is_empty();
-            if around == uri || is_html_default || prefix == "xml" {
+            if around == uri || prefix == "xml" {
                 continue;
             }
             if uri.is_empty() && !prefix.is_empty() && !self.parameters.undeclare_prefixes {

@@ -57,9 +57,6 @@ fn check_summable(function: &str, values: &[Atomic]) -> Result<()> {
 
 fn add_all(values: &[Atomic]) -> Result<Atomic> {
     let mut total = values[0].clone();
-    if let Atomic::Integer(value, _) = total {
-        total = Atomic::Integer(value, AtomicType::Integer);
-    }
     for value in &values[1..] {
         total = arithmetic::apply(Op::Add, &total, value, 0)?;
     }

@@ -3,7 +3,7 @@
 //! ICU4X has no search, so that `contains` and its like under UCA compare candidate substrings.
 
 use crate::eval::CallContext;
-use icu_collator::options::{AlternateHandling, CaseLevel, CollatorOptions, Strength};
+use icu_collator::options::{AlternateHandling, CaseLevel, CollatorOptions, MaxVariable, Strength};
 use icu_collator::preferences::CollationCaseFirst;
 use icu_collator::{Collator, CollatorBorrowed, CollatorPreferences};
 use phoenixmldb_xdm::Str;
@@ -196,7 +196,13 @@ fn uca(parameters: &str) -> Result<Collation> {
             ("numeric", "yes") => {
                 preferences.numeric_ordering = Some(icu_collator::preferences::CollationNumericOrdering::True);
             }
-            ("numeric", "no") | ("backwards" | "normalization" | "maxVariable" | "reorder" | "version", _) => {}
+            ("maxVariable", "space") => options.max_variable = Some(MaxVariable::Space),
+            ("maxVariable", "punct") => options.max_variable = Some(MaxVariable::Punctuation),
+            ("maxVariable", "symbol") => options.max_variable = Some(MaxVariable::Symbol),
+            ("maxVariable", "currency") => options.max_variable = Some(MaxVariable::Currency),
+            ("numeric" | "backwards", "no") | ("normalization", "yes" | "no") => {}
+            // Another order of scripts than asked for would be a wrong answer rather than an approximation.
+            ("reorder", _) => return Err(bad(key, value)),
             (key, value) => refused = Some(bad(key, value)),
         }
     }

@@ -75,15 +75,21 @@ fn uri_collection(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequ
 
 /// A text with line ends as they are and without byte order mark. Errors: FOUT1170, FOUT1190, FOUT1200.
 pub(super) fn text_at(ctx: &CallContext<'_>, href: &str, encoding: Option<&str>) -> Result<String> {
+    let text = raw_text_at(ctx, href, encoding)?;
+    match text.chars().find(|c| !is_xml_char(*c)) {
+        Some(c) => Err(fail("FOUT1190", format!("{href} contains {c:?}, which is not an XML character"))),
+        None => Ok(text),
+    }
+}
+
+/// The same, with characters that XML does not have.
+pub(super) fn raw_text_at(ctx: &CallContext<'_>, href: &str, encoding: Option<&str>) -> Result<String> {
     let uri = absolute(ctx, href, "FOUT1170")?;
     if uri.contains('#') {
         return Err(fail("FOUT1170", format!("{uri} has a fragment")));
     }
     let text = ctx.dynamic().resolver.text(&uri, encoding)?;
-    match text.chars().find(|c| !is_xml_char(*c)) {
-        Some(c) => Err(fail("FOUT1190", format!("{uri} contains {c:?}, which is not an XML character"))),
-        None => Ok(text.strip_prefix('\u{FEFF}').map_or(text.clone(), str::to_owned)),
-    }
+    Ok(text.strip_prefix('\u{FEFF}').map_or(text.clone(), str::to_owned))
 }
 
 fn text_of(ctx: &CallContext<'_>, args: Vec<Sequence>) -> Result<Option<String>> {

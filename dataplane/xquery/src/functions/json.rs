@@ -1,7 +1,7 @@
 //! JSON — F&O 3.1 §17.5: to maps and arrays, to XML, and back to text.
 
 use super::args::Args;
-use super::documents::text_at;
+use super::documents::raw_text_at;
 use super::json_text::{Event, Reading, Text, read};
 use super::maps::option;
 use super::signature::{Depends, FunctionEntry, fun};
@@ -42,7 +42,8 @@ fn flag(options: &Map, name: &str) -> Result<Option<bool>> {
 }
 
 fn options(args: &Args, duplicates: &[&str]) -> Result<Options> {
-    let mut found = Options { reading: Reading::default(), duplicates: "use-first".to_owned(), fallback: None };
+    let default = if duplicates.contains(&"retain") { "retain" } else { "use-first" };
+    let mut found = Options { reading: Reading::default(), duplicates: default.to_owned(), fallback: None };
     if args.count() < 2 {
         return Ok(found);
     }
@@ -53,10 +54,8 @@ fn options(args: &Args, duplicates: &[&str]) -> Result<Options> {
     if is_validated {
         return Err(fail("FOJS0004", "validation needs a schema, and this engine has none"));
     }
-    match option(&map, "duplicates", duplicates, "FOJS0005")? {
-        Some(value) => found.duplicates = value,
-        None if duplicates.contains(&"retain") => found.duplicates = "use-first".to_owned(),
-        None => {}
+    if let Some(value) = option(&map, "duplicates", duplicates, "FOJS0005")? {
+        found.duplicates = value;
     }
     if let Some(value) = map.get(&Atomic::string("fallback")) {
         let Some(Item::Function(function)) = value.single() else {
@@ -160,7 +159,7 @@ fn json_doc(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> 
     let args = Args::new(args);
     let options = options(&args, &["reject", "use-first", "use-last"])?;
     let Some(href) = args.text(0)? else { return Ok(Sequence::Empty) };
-    let text = text_at(ctx, &href, None)?;
+    let text = raw_text_at(ctx, &href, None)?;
     to_items(ctx, &read(&text, options.reading)?, &options)
 }
 
@@ -350,12 +349,12 @@ fn write_one(out: &mut String, element: &Node, in_map: bool, todo: &mut Vec<Todo
     let local = name.map(|name| name.local.clone()).ok_or_else(|| not_json("an element of another namespace"))?;
     let known: &[&str] = match local.as_str() {
         "string" => &["key", "escaped-key", "escaped"],
-        _ => &["key", "escaped-key"],
+        _ if in_map => &["key", "escaped-key"],
+        _ => &["key", "escaped-key", "escaped"],
     };
     let attributes = attributes(element, known)?;
     is_true(&attributes, "escaped-key")?;
     is_true(&attributes, "escaped")?;
-    let _ = in_map;
     let only_text = || -> Result<&str> {
         if children(element).is_ok_and(|children| children.is_empty()) || !element_children(element) {
             Ok(element.string_value())

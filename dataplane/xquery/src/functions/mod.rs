@@ -23,7 +23,7 @@ mod maps;
 mod matching;
 mod nodes;
 mod numeric;
-mod parsing;
+pub mod parsing;
 mod qnames;
 mod random;
 pub mod regex;

@@ -2,7 +2,7 @@
 
 use super::args::Args;
 use super::signature::{Depends, FunctionEntry, fun};
-use crate::context::OUTPUT_NAMESPACE;
+use crate::context::{OUTPUT_NAMESPACE, Resolver, StaticContext};
 use crate::eval::CallContext;
 use phoenixmldb_xdm::axes::{Axis, NodeTest, step};
 use phoenixmldb_xdm::error::{Result, fail};
@@ -87,6 +87,37 @@ fn serialize(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     Ok(Sequence::string(serialize::sequence(args.get(0), &parameters)?))
 }
 
+/// The serialization parameters that the options of a prolog give (XQuery 3.1 §2.2.4).
+///
+/// Errors: SEPM0016 and its like for values, XQST0119 for a parameter document that is not one.
+pub fn declared_parameters(context: &StaticContext, resolver: &dyn Resolver) -> Result<Parameters> {
+    let mut parameters = Parameters { omit_declaration: false, ..Parameters::default() };
+    let document = context.serialization.iter().find(|(name, _)| name.local == "parameter-document");
+    if let Some((_, href)) = document {
+        let wrong = || fail("XQST0119", format!("{href} is no document of serialization parameters"));
+        let uri = super::uri::resolve(href, context.base_uri.as_deref().map(|base| base as &str)).ok_or_else(wrong)?;
+        let document = resolver.document(&uri).map_err(|_| wrong())?;
+        let root = elements(&document).into_iter().next().ok_or_else(wrong)?;
+        parameters = of_element_over(parameters, &root)?;
+    }
+    for (name, value) in &context.serialization {
+        if matches!(name.local.as_str(), "cdata-section-elements" | "suppress-indentation") {
+            let one = |lexical: &str| {
+                if lexical.starts_with("Q{") {
+                    return lexical.to_owned();
+                }
+                let (prefix, local) = lexical.split_once(':').unwrap_or(("", lexical));
+                format!("Q{{{}}}{local}", context.namespace(prefix).unwrap_or_default())
+            };
+            let spelled: Vec<String> = value.split_ascii_whitespace().map(one).collect();
+            parameters.set(&name.local, &spelled.join(" "))?;
+        } else {
+            parameters.set(&name.local, value)?;
+        }
+    }
+    Ok(parameters)
+}
+
 const BOOLEANS: &[&str] = &[
     "allow-duplicate-names",
     "byte-order-mark",
@@ -165,12 +196,16 @@ fn of_map(map: &Map) -> Result<Parameters> {
 }
 
 fn of_element(node: &Node) -> Result<Parameters> {
+    of_element_over(Parameters::default(), node)
+}
+
+/// The parameters of an element on top of others.
+fn of_element_over(mut parameters: Parameters, node: &Node) -> Result<Parameters> {
     let named =
         |node: &Node, local: &str| node.name().is_some_and(|name| name.uri == OUTPUT_NAMESPACE && name.local == local);
     if node.kind() != NodeKind::Element || !named(node, "serialization-parameters") {
         return Err(fail("XPTY0004", "serialization parameters are an output:serialization-parameters element"));
     }
-    let mut parameters = Parameters::default();
     let mut seen = hashbrown::HashSet::new();
     for child in elements(node) {
         let Some(name) = child.name().cloned() else { continue };
@@ -184,7 +219,9 @@ fn of_element(node: &Node) -> Result<Parameters> {
             continue;
         }
         if name.local == "use-character-maps" {
+            only_attributes(&child, &[])?;
             for entry in elements(&child) {
+                only_attributes(&entry, &["character", "map-string"])?;
                 let (from, to) = (attribute(&entry, "character"), attribute(&entry, "map-string"));
                 let (Some(from), Some(to)) = (from, to) else {
                     return Err(fail("SEPM0017", "a character map has character and map-string"));
@@ -199,6 +236,7 @@ fn of_element(node: &Node) -> Result<Parameters> {
             }
             continue;
         }
+        only_attributes(&child, &["value"])?;
         let value = attribute(&child, "value");
         let value = value.ok_or_else(|| fail("SEPM0017", format!("{} has no value", name.local)))?;
         let value = if matches!(name.local.as_str(), "cdata-section-elements" | "suppress-indentation") {
@@ -209,6 +247,19 @@ fn of_element(node: &Node) -> Result<Parameters> {
         parameters.set(&name.local, &value).map_err(|error| fail("SEPM0017", error.message))?;
     }
     Ok(parameters)
+}
+
+/// Error: SEPM0017 for an attribute without namespace that is not one of these.
+fn only_attributes(node: &Node, known: &[&str]) -> Result<()> {
+    let mut rows = Vec::new();
+    step(&node.tree, node.pre, Axis::Attribute, NodeTest::Any, &mut rows);
+    for row in rows {
+        let Some(name) = node.tree.names().get(node.tree.name_id(row)) else { continue };
+        if name.uri.is_empty() && !known.contains(&name.local.as_str()) {
+            return Err(fail("SEPM0017", format!("attribute {name} is not allowed in serialization parameters")));
+        }
+    }
+    Ok(())
 }
 
 /// Lexical names with their namespaces spelled out.

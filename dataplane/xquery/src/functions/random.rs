@@ -5,8 +5,8 @@ use super::signature::{Depends, FunctionEntry, fun};
 use crate::eval::CallContext;
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::function::Signature;
-use phoenixmldb_xdm::types::SequenceType;
-use phoenixmldb_xdm::{Atomic, Callable, Function, Item, Map, QName, Sequence};
+use phoenixmldb_xdm::types::{ItemType, Occurrence, SequenceType};
+use phoenixmldb_xdm::{Atomic, AtomicType, Callable, Function, Item, Map, QName, Sequence};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -67,7 +67,12 @@ impl Callable for Step {
     }
 
     fn signature(&self) -> Signature {
-        Signature { params: vec![SequenceType::ANY; self.arity()], result: SequenceType::ANY }
+        if self.permutes {
+            return Signature { params: vec![SequenceType::ANY], result: SequenceType::ANY };
+        }
+        let any = SequenceType::new(ItemType::Item, Occurrence::One);
+        let map = ItemType::Map(AtomicType::String, Arc::new(any));
+        Signature { params: Vec::new(), result: SequenceType::new(map, Occurrence::One) }
     }
 
     fn call(&self, args: Vec<Sequence>, _: &mut dyn Any) -> Result<Sequence> {

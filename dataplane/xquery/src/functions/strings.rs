@@ -49,8 +49,11 @@ fn string(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
 
 fn codepoints_to_string(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut text = String::new();
-    for value in args[0].atomize()? {
-        let Atomic::Integer(value, _) = value else { return Err(fail("XPTY0004", "codepoints are integers")) };
+    // One item at a time: a range may be longer than memory, and its first bad codepoint ends it.
+    for item in &args[0] {
+        let Some(Atomic::Integer(value, _)) = item.as_atomic() else {
+            return Err(fail("XPTY0004", "codepoints are integers"));
+        };
         let c = u32::try_from(value.0).ok().and_then(char::from_u32).filter(|c| is_xml_char(*c));
         let value = value.0;
         text.push(c.ok_or_else(|| fail("FOCH0001", format!("codepoint {value} is not an XML character")))?);

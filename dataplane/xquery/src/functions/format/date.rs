@@ -161,7 +161,7 @@ fn component(of: &Components, text: &str, picture: &str, manner: Manner) -> Resu
         || PictureError::new("FOFD1350", format!("picture {picture:?}: the value has no component {specifier}"));
     let date = || of.date.ok_or_else(missing);
     let time = || of.time.clone().ok_or_else(missing);
-    let number = |value: i64| self::number(value, &marker, specifier, picture);
+    let number = |value: i64| self::number(value, &marker, picture);
     match specifier {
         'Y' => year(date()?.0, &marker, picture),
         'M' => named(i64::from(date()?.1), MONTHS[date()?.1 as usize - 1], &marker, picture, specifier),
@@ -205,19 +205,16 @@ fn component(of: &Components, text: &str, picture: &str, manner: Manner) -> Resu
 }
 
 /// A number under a picture of digits, letters or words, padded to the minimal width.
-fn number(value: i64, marker: &Marker<'_>, specifier: char, picture: &str) -> Result<String, PictureError> {
-    digits(&value.unsigned_abs().to_string(), marker, specifier, picture)
+fn number(value: i64, marker: &Marker<'_>, picture: &str) -> Result<String, PictureError> {
+    digits(&value.unsigned_abs().to_string(), marker, picture)
 }
 
-fn digits(text: &str, marker: &Marker<'_>, specifier: char, picture: &str) -> Result<String, PictureError> {
+fn digits(text: &str, marker: &Marker<'_>, picture: &str) -> Result<String, PictureError> {
     let presentation = match marker.presentation {
         "N" | "n" | "Nn" => "1",
         other => other,
     };
-    let mut parsed = Picture::of_component(presentation, marker.ordinal).map_err(|reason| error(picture, &reason))?;
-    if parsed.digits_min() == Some(1) && marker.width_min.is_none() && "ms".contains(specifier) && presentation == "1" {
-        parsed = Picture::of_component("01", marker.ordinal).map_err(|reason| error(picture, &reason))?;
-    }
+    let parsed = Picture::of_component(presentation, marker.ordinal).map_err(|reason| error(picture, &reason))?;
     let mut digits = text.to_owned();
     if let (Some(width), Some(_)) = (marker.width_min, parsed.digits_min()) {
         digits = format!("{digits:0>width$}");
@@ -234,7 +231,7 @@ fn year(year: i64, marker: &Marker<'_>, picture: &str) -> Result<String, Picture
         None if shown > 1 && marker.width_min.is_none() => shown,
         _ => text.len(),
     };
-    digits(&text[text.len().saturating_sub(keep)..], marker, 'Y', picture)
+    digits(&text[text.len().saturating_sub(keep)..], marker, picture)
 }
 
 fn named(value: i64, name: &str, marker: &Marker<'_>, picture: &str, specifier: char) -> Result<String, PictureError> {
@@ -247,13 +244,17 @@ fn named(value: i64, name: &str, marker: &Marker<'_>, picture: &str, specifier: 
         }
         "Nn" => name.to_owned(),
         _ if "PCE".contains(specifier) => name.to_owned(),
-        _ => return number(value, marker, specifier, picture),
+        _ => return number(value, marker, picture),
     };
     if let Some(max) = marker.width_max
         && text.chars().count() > max
     {
         // Names of months and days are commonly shortened to three letters.
-        let keep = if "MF".contains(specifier) { max.max(3) } else { max };
+        let keep = match specifier {
+            'F' => 3,
+            'M' => max.max(3),
+            _ => max,
+        };
         text = text.chars().take(keep).collect();
     }
     if let Some(min) = marker.width_min {
@@ -266,7 +267,7 @@ fn named(value: i64, name: &str, marker: &Marker<'_>, picture: &str, specifier: 
 fn fraction(digits: &str, marker: &Marker<'_>, picture: &str) -> Result<String, PictureError> {
     let presentation = marker.presentation;
     let zero = presentation.chars().find_map(zero_of);
-    let Some(zero) = zero else { return number(digits.parse().unwrap_or(0), marker, 'f', picture) };
+    let Some(zero) = zero else { return number(digits.parse().unwrap_or(0), marker, picture) };
     if presentation.starts_with('#') && !presentation.trim_start_matches('#').is_empty() {
         return Err(error(picture, "# stands before a digit of a fraction"));
     }
@@ -276,6 +277,7 @@ fn fraction(digits: &str, marker: &Marker<'_>, picture: &str) -> Result<String, 
         (None, None, 1) => (1, usize::MAX),
         (None, None, places) => (mandatory, places),
         (min, max, 1) => (min.unwrap_or(1), max.unwrap_or(if min.is_some() { usize::MAX } else { 1 })),
+        (Some(min), Some(max), places) => (min.max(mandatory), max.max(places)),
         (min, max, places) => (min.unwrap_or(mandatory).max(1), max.unwrap_or(places).max(1)),
     };
     let mut kept: String = digits.chars().take(max).collect();

@@ -260,11 +260,6 @@ fn finite(digits: &str, point: i32, pattern: &Pattern, format: &DecimalFormat) -
         point = scaling;
     }
     let (mut whole, mut fraction) = round(digits, point, pattern.fraction_max);
-    if pattern.exponent_min > 0 && whole.len() > pattern.scaling && !digits.is_empty() && pattern.scaling > 0 {
-        // Rounding carried into a new digit: 9.99e0 becomes 1.00e1.
-        whole.pop();
-        exponent += 1;
-    }
     while whole.len() < pattern.whole_min {
         whole.insert(0, '0');
     }

@@ -371,14 +371,20 @@ impl Parser<'_> {
                     return Ok(class);
                 }
                 _ => {
-                    let part = self.class_part(class.parts.is_empty())?;
+                    // Behind a range a hyphen stands for itself.
+                    let may_hyphen = match class.parts.last() {
+                        None => true,
+                        Some(Part::Range(from, to)) => from != to,
+                        Some(Part::Escape(_)) => false,
+                    };
+                    let part = self.class_part(may_hyphen)?;
                     class.parts.push(part);
                 }
             }
         }
     }
 
-    fn class_part(&mut self, first: bool) -> Result<Part, RegexError> {
+    fn class_part(&mut self, may_hyphen: bool) -> Result<Part, RegexError> {
         let from = match self.next("[ is not closed")? {
             '\\' => match self.class_escape()? {
                 Part::Range(c, _) => c,
@@ -386,7 +392,7 @@ impl Parser<'_> {
             },
             '[' => return Err(self.error("[ in a class is written \\[")),
             // A hyphen stands for itself at either end of the group.
-            '-' if !first
+            '-' if !may_hyphen
                 && self.peek() != Some(']')
                 && !(self.peek() == Some('-') && self.peek_after() == Some('[')) =>
             {
