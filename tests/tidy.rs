@@ -127,7 +127,21 @@ fn no_source_file_is_a_book() {
 
 #[test]
 fn every_bound_names_its_unit() {
-    let units = ["_BYTES", "_MS", "_ENTRIES", "_S", "_MAX", "_MIN", "_DEFAULT", "_BITS", "_PERCENT"];
+    let units = [
+        "_BYTES",
+        "_MS",
+        "_ENTRIES",
+        "_S",
+        "_MAX",
+        "_MIN",
+        "_DEFAULT",
+        "_BITS",
+        "_PERCENT",
+        "_ATTEMPTS",
+        "_ITEMS",
+        "_PIECES",
+        "_DOCUMENTS",
+    ];
     for path in files("limits.rs") {
         let text = fs::read_to_string(&path).unwrap();
         let mut documented = false;

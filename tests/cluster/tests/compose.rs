@@ -2,6 +2,8 @@
 //!
 //! Needs a Docker engine and its compose tool; says loudly that it was skipped where there is none.
 
+#![allow(clippy::unwrap_used)] // a step that fails is a failed test
+
 use phoenixmldb_cluster_tests::until;
 use std::path::{Path, PathBuf};
 use std::process::Command;

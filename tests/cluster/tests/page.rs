@@ -3,6 +3,8 @@
 //! Hosts are network namespaces on a bridge of their own; they need root and `ip`. Where these are missing the test says
 //! so loudly and ends.
 
+#![allow(clippy::unwrap_used)] // a step that fails is a failed test
+
 use phoenixmldb_cluster_tests::{alone, until};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};

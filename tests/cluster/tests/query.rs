@@ -1,5 +1,7 @@
 //! Queries over sixteen shards: the same answers as over one, in document order, with errors at their place.
 
+#![allow(clippy::unwrap_used)] // a step that fails is a failed test
+
 use phoenixmldb_cli::demo::local::LocalCluster;
 use phoenixmldb_cli::demo::orders;
 use phoenixmldb_client::v1::{ContainerOptions, QueryOptions, TypedValue, Variable};
