@@ -246,13 +246,16 @@ impl Coordinator {
         read_ts: Timestamp,
         deadline: Instant,
     ) -> Result<Vec<(ShardId, FragmentStream)>, CoordinatorError> {
-        let missing = |_| CoordinatorError::Query {
+        let missing = || CoordinatorError::Query {
             code: "FODC0002".to_owned(),
             message: format!("there is no collection {:?}", fragment.container),
             place: None,
         };
-        let name = ContainerName::parse(&fragment.container).map_err(missing)?;
-        let known = self.known(&name).await?;
+        let name = ContainerName::parse(&fragment.container).map_err(|_| missing())?;
+        let known = self.known(&name).await.map_err(|error| match error {
+            CoordinatorError::ContainerNotFound { .. } => missing(),
+            other => other,
+        })?;
         let shards: Vec<ShardId> = self.router().map()?.shards.shards.iter().map(|shard| shard.id).collect();
         let asked = Arc::new(FragmentRequest {
             container: known.id,

@@ -2,7 +2,7 @@
 //!
 //! Needs a Docker engine and its compose tool; says loudly that it was skipped where there is none.
 
-#![allow(clippy::unwrap_used)] // a step that fails is a failed test
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a step that fails is a failed test; a skipped one says so
 
 use phoenixmldb_cluster_tests::until;
 use std::path::{Path, PathBuf};
