@@ -1,0 +1,2 @@
+(: Regular paths: pieces of prose in the whole document. :)
+count(//description) + count(//annotation) + count(//emailaddress)
