@@ -11,6 +11,7 @@ use crate::events::{EventSink, SinkError};
 use crate::names::{QName, XML_NAMESPACE, XMLNS_NAMESPACE, is_name_char, is_name_start, is_xml_char};
 use crate::tree::Tree;
 use crate::{Str, TreeBuilder, limits};
+use hashbrown::HashMap;
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -65,6 +66,7 @@ pub fn parse_into(bytes: &[u8], options: &ParseOptions, sink: &mut dyn EventSink
         bindings: vec![(Str::from("xml"), Str::from(XML_NAMESPACE))],
         text: String::new(),
         expanded_bytes: 0,
+        names: HashMap::new(),
     }
     .document(Cursor::new(&text))
 }
@@ -240,7 +242,7 @@ fn line_ends(text: &str) -> Cow<'_, str> {
 /// An element that has begun and not ended.
 struct OpenElement {
     /// As written, to compare with the end tag.
-    name: String,
+    name: Str,
     /// Namespace bindings before it.
     bindings: usize,
     preserve_space: bool,
@@ -264,7 +266,12 @@ struct Parser<'a> {
     /// Character data not yet sent.
     text: String,
     expanded_bytes: usize,
+    /// Names seen, as written and, for those without prefix, in no namespace: every name is allocated once.
+    names: HashMap<Str, QName>,
 }
+
+/// An attribute as written: name, value, whether it is an ID.
+type Written<'t> = (Str, Cow<'t, str>, bool);
 
 fn sink_error(cursor: &Cursor<'_>, error: &SinkError) -> ParseError {
     cursor.error(error.to_string())
@@ -378,7 +385,8 @@ impl Parser<'_> {
             let run = memchr::memchr2(b'<', b'&', rest.as_bytes()).unwrap_or(rest.len());
             if run > 0 {
                 let text = &rest[..run];
-                if memchr::memmem::find(text.as_bytes(), b"]]>").is_some() {
+                let bracket = memchr::memchr(b']', text.as_bytes());
+                if bracket.is_some_and(|at| text[at..].contains("]]>")) {
                     return Err(cursor.error("\"]]>\" may not occur in text"));
                 }
                 cursor.check_chars(text)?;
@@ -482,8 +490,8 @@ impl Parser<'_> {
 
     fn element_start(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ParseError> {
         cursor.require("<")?;
-        let name = cursor.name()?.to_owned();
-        let mut attributes: Vec<(String, String, bool)> = Vec::new();
+        let name = self.known(cursor.name()?);
+        let mut attributes: Vec<Written<'_>> = Vec::new();
         let empty = loop {
             let spaced = cursor.skip_space();
             if cursor.eat("/>") {
@@ -495,7 +503,7 @@ impl Parser<'_> {
             if !spaced {
                 return Err(cursor.error(format!("expected white space, \">\" or \"/>\" in <{name}>")));
             }
-            let attribute = cursor.name()?.to_owned();
+            let attribute = self.known(cursor.name()?);
             cursor.skip_space();
             cursor.require("=")?;
             cursor.skip_space();
@@ -525,25 +533,23 @@ impl Parser<'_> {
         &mut self,
         cursor: &Cursor<'_>,
         element: &str,
-        attributes: &mut Vec<(String, String, bool)>,
+        attributes: &mut Vec<Written<'_>>,
     ) -> Result<(), ParseError> {
+        if self.dtd.attributes.is_empty() {
+            return Ok(());
+        }
         let declared = self.dtd.attributes.get(element).cloned().unwrap_or_default();
         for (name, decl) in declared {
-            if let Some(default) = decl.default.filter(|_| !attributes.iter().any(|(other, ..)| *other == name)) {
-                let value = self.attribute_value(cursor, &default, decl.kind)?;
-                attributes.push((name, value, decl.kind == AttributeType::Id));
+            if let Some(default) = decl.default.filter(|_| !attributes.iter().any(|(other, ..)| *other == *name)) {
+                let value = self.attribute_value(cursor, &default, decl.kind)?.into_owned();
+                attributes.push((Str::from(name), Cow::Owned(value), decl.kind == AttributeType::Id));
             }
         }
         Ok(())
     }
 
     /// Binds namespaces, resolves names, and sends the element with its attributes.
-    fn emit_start(
-        &mut self,
-        cursor: &Cursor<'_>,
-        name: &str,
-        attributes: &[(String, String, bool)],
-    ) -> Result<(), ParseError> {
+    fn emit_start(&mut self, cursor: &Cursor<'_>, name: &Str, attributes: &[Written<'_>]) -> Result<(), ParseError> {
         let bindings = self.bindings.len();
         for (attribute, value, _) in attributes {
             let prefix = match attribute.as_str() {
@@ -554,19 +560,19 @@ impl Parser<'_> {
                 },
             };
             let refuse = |why: &str| Err(cursor.error(format!("{attribute}={value:?}: {why}")));
-            match (prefix, value.as_str()) {
+            match (prefix, &**value) {
                 ("xmlns", _) => return refuse("the prefix xmlns may not be declared"),
                 ("xml", XML_NAMESPACE) => continue,
                 ("xml", _) => return refuse("the prefix xml may not be bound to another namespace"),
                 (_, XML_NAMESPACE | XMLNS_NAMESPACE) => return refuse("this namespace may not be declared"),
                 (prefix, "") if !prefix.is_empty() => return refuse("a prefix may not be undeclared"),
-                _ => self.bindings.push((Str::from(prefix), Str::from(value.as_str()))),
+                _ => self.bindings.push((Str::from(prefix), Str::from(&**value))),
             }
         }
         let inherited = self.open.last().is_some_and(|open| open.preserve_space);
         let space = attributes.iter().find(|(attribute, ..)| attribute == "xml:space").map(|(_, value, _)| value);
-        let preserve_space = space.map_or(inherited, |value| value == "preserve");
-        self.open.push(OpenElement { name: name.to_owned(), bindings, preserve_space });
+        let preserve_space = space.map_or(inherited, |value| &**value == "preserve");
+        self.open.push(OpenElement { name: name.clone(), bindings, preserve_space });
         let element = self.resolve(cursor, name, true)?;
         send!(self, cursor, start_element(&element));
         for index in bindings..self.bindings.len() {
@@ -590,7 +596,24 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// A name as written, allocated when it is new.
+    fn known(&mut self, name: &str) -> Str {
+        if let Some((known, _)) = self.names.get_key_value(name) {
+            return known.clone();
+        }
+        let known = Str::from(name);
+        self.names.insert(known.clone(), QName::local(known.clone()));
+        known
+    }
+
     fn resolve(&self, cursor: &Cursor<'_>, name: &str, is_element: bool) -> Result<QName, ParseError> {
+        // Without declarations a name without colon is what it was before.
+        if self.bindings.len() == 1
+            && let Some(known) = self.names.get(name)
+            && memchr::memchr(b':', name.as_bytes()).is_none()
+        {
+            return Ok(known.clone());
+        }
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         let local_ok = local.chars().next().is_some_and(is_name_start) && !local.contains(':');
         if !local_ok || (prefix.is_empty() && name.starts_with(':')) {
@@ -608,7 +631,16 @@ impl Parser<'_> {
     }
 
     /// XML 1.0 §3.3.3: references replaced, white space to blanks, collapsed unless the type is CDATA.
-    fn attribute_value(&mut self, cursor: &Cursor<'_>, raw: &str, kind: AttributeType) -> Result<String, ParseError> {
+    fn attribute_value<'t>(
+        &mut self,
+        cursor: &Cursor<'_>,
+        raw: &'t str,
+        kind: AttributeType,
+    ) -> Result<Cow<'t, str>, ParseError> {
+        let plain = |b: u8| b >= 0x20 && !matches!(b, b'<' | b'&' | 0xEF);
+        if kind == AttributeType::Cdata && raw.bytes().all(plain) {
+            return Ok(Cow::Borrowed(raw));
+        }
         let mut value = String::with_capacity(raw.len());
         // Replacement texts being read, innermost last, each with its entity.
         let mut stack: Vec<(String, String, usize)> = vec![(String::new(), line_ends(raw).into_owned(), 0)];
@@ -648,7 +680,7 @@ impl Parser<'_> {
         if kind != AttributeType::Cdata {
             value = value.split(' ').filter(|token| !token.is_empty()).collect::<Vec<_>>().join(" ");
         }
-        Ok(value)
+        Ok(Cow::Owned(value))
     }
 }
 

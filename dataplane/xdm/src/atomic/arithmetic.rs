@@ -94,7 +94,10 @@ fn numbers(op: Op, a: &Atomic, b: &Atomic) -> Result<Atomic> {
     if let (Some(a), Some(b)) = (decimal(a), decimal(b)) {
         return decimals(op, a, b);
     }
-    if let (Some(x), Some(y)) = (to_float(a), to_float(b)) {
+    let is_float = |value: &Atomic| matches!(value, Atomic::Float(_));
+    if (is_float(a) || is_float(b))
+        && let (Some(x), Some(y)) = (to_float(a), to_float(b))
+    {
         return match op {
             Op::Add => Ok(Atomic::Float(x + y)),
             Op::Subtract => Ok(Atomic::Float(x - y)),

@@ -252,6 +252,12 @@ fn integer(text: &str, wrong: &dyn Fn() -> Box<Error>) -> Result<Integer> {
     text.parse().map(Integer).map_err(|_| fail("FOCA0003", format!("{text} is too large for xs:integer")))
 }
 
+/// A text as `xs:double`, white space around it aside; `None` when it is none.
+#[must_use]
+pub fn parse_double(text: &str) -> Option<f64> {
+    double(text.trim_matches(is_space))?.parse().ok()
+}
+
 /// A lexical double in the spelling that `str::parse` takes.
 fn double(text: &str) -> Option<&str> {
     match text {

@@ -17,7 +17,7 @@ mod moment;
 mod number;
 mod types;
 
-pub use cast::Prefixes;
+pub use cast::{Prefixes, parse_double};
 pub use format::{format_double, format_float};
 pub use key::MapKey;
 pub use moment::{Duration, Moment, NANOS};

@@ -37,6 +37,14 @@ impl Decimal {
     /// `mantissa / 10^scale`, reduced.
     #[must_use]
     pub fn new(mut mantissa: i128, mut scale: u8) -> Self {
+        // Dividing 128 bits is slow, and most values have 64.
+        if let Ok(mut small) = i64::try_from(mantissa) {
+            while scale > 0 && small % 10 == 0 {
+                small /= 10;
+                scale -= 1;
+            }
+            return Self { mantissa: i128::from(small), scale };
+        }
         while scale > 0 && mantissa % 10 == 0 {
             mantissa /= 10;
             scale -= 1;
@@ -58,12 +66,19 @@ impl Decimal {
         {
             return None;
         }
+        let fraction = fraction.trim_end_matches('0');
+        if whole.len() + fraction.len() <= 18 {
+            let digits = whole.bytes().chain(fraction.bytes());
+            let value = digits.fold(0, |value: i64, digit| value * 10 + i64::from(digit - b'0'));
+            let scale = u8::try_from(fraction.len()).expect("at most 18");
+            return Some(Self { mantissa: i128::from(if negative { -value } else { value }), scale });
+        }
         let mut mantissa: i128 = 0;
         for digit in whole.bytes() {
             mantissa = mantissa.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
         }
         let mut scale = 0;
-        for digit in fraction.trim_end_matches('0').bytes() {
+        for digit in fraction.bytes() {
             let longer = mantissa.checked_mul(10).and_then(|m| m.checked_add(i128::from(digit - b'0')));
             let Some(longer) = longer.filter(|_| scale < Self::SCALE_MAX) else { break };
             mantissa = longer;
@@ -90,9 +105,12 @@ impl std::fmt::Display for Decimal {
     /// The canonical form: no exponent, no point without digits behind it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (mantissa, scale) = (self.mantissa, usize::from(self.scale));
+        if scale == 0 {
+            return write!(f, "{mantissa}");
+        }
         let digits = format!("{:0>width$}", mantissa.unsigned_abs(), width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let sign = if mantissa < 0 { "-" } else { "" };
-        if scale == 0 { write!(f, "{sign}{whole}") } else { write!(f, "{sign}{whole}.{fraction}") }
+        write!(f, "{sign}{whole}.{fraction}")
     }
 }
