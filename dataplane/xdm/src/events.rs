@@ -1,6 +1,7 @@
 //! A document as a sequence of events: what parsers and constructors produce, and builders, encoders and serializers eat.
 
 use crate::QName;
+use crate::tree::Tree;
 
 /// Why a sink does not take an event.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,4 +42,13 @@ pub trait EventSink {
     fn comment(&mut self, text: &str) -> Result<(), SinkError>;
     /// A processing instruction.
     fn processing_instruction(&mut self, target: &str, data: &str) -> Result<(), SinkError>;
+
+    /// A node that is no document and no attribute, with everything below it, of a tree without namespace declarations.
+    /// Equal to sending its events one by one, which is what it does unless the sink knows better.
+    fn subtree(&mut self, tree: &Tree, pre: u32) -> Result<(), SinkError>
+    where
+        Self: Sized,
+    {
+        crate::node::send_rows(tree, pre, self)
+    }
 }

@@ -28,8 +28,10 @@ pub mod node;
 pub mod parse;
 pub mod sequence;
 pub mod serialize;
+pub mod summary;
 pub mod tree;
 pub mod types;
+pub mod values;
 
 pub use atomic::{Atomic, AtomicType};
 pub use builder::TreeBuilder;

@@ -17,3 +17,12 @@ pub const XML_ENTITY_BYTES_MAX: usize = 64 * 1024;
 
 /// Largest document accepted by the parser unless told otherwise, in bytes.
 pub const XML_DOCUMENT_BYTES_MAX: usize = 1 << 31;
+
+/// Most paths of one tree's summary, in paths: real documents have hundreds, path numbers are 16 bits wide.
+pub const SUMMARY_PATHS_MAX: usize = 1 << 15;
+
+/// Sets of paths whose rows one tree keeps merged, in sets: about as many as a workload has different `//name`.
+pub const SUMMARY_MERGED_MAX: usize = 256;
+
+/// Rows from which on a tree is worth a summary, in rows: below, scanning is as quick.
+pub const SUMMARY_ROWS_MIN: u32 = 256;

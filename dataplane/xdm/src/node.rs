@@ -54,45 +54,49 @@ impl Node {
 
     /// Sends the node and what is below it to a sink, which for an attribute is nothing but the attribute.
     pub fn send(&self, sink: &mut dyn EventSink) -> Result<(), SinkError> {
-        let tree = &self.tree;
-        let end = self.pre + tree.size(self.pre);
-        // Rows of the elements that are open, each with the last row below it.
-        let mut open: Vec<(u32, NodeKind)> = Vec::new();
-        let mut pre = self.pre;
-        loop {
-            while let Some(&(last, kind)) = open.last()
-                && last < pre
-            {
-                open.pop();
-                if kind == NodeKind::Document { sink.end_document()? } else { sink.end_element()? }
-            }
-            if pre > end {
-                return Ok(());
-            }
-            let name = tree.names().get(tree.name_id(pre));
-            let value = tree.string_value(pre);
-            match (tree.kind(pre), name) {
-                (NodeKind::Document, _) => {
-                    sink.start_document()?;
-                    open.push((pre + tree.size(pre), NodeKind::Document));
-                }
-                (NodeKind::Element, Some(name)) => {
-                    sink.start_element(name)?;
-                    for (prefix, uri) in tree.declarations(pre) {
-                        sink.namespace(prefix, uri)?;
-                    }
-                    open.push((pre + tree.size(pre), NodeKind::Element));
-                }
-                (NodeKind::Attribute, Some(name)) => sink.attribute(name, value, tree.is_id(pre))?,
-                (NodeKind::ProcessingInstruction, Some(name)) => sink.processing_instruction(&name.local, value)?,
-                (NodeKind::Text, _) => sink.text(value)?,
-                (NodeKind::Comment, _) => sink.comment(value)?,
-                (NodeKind::Element | NodeKind::Attribute | NodeKind::ProcessingInstruction, None) => {
-                    unreachable!("the builder names these nodes")
-                }
-            }
-            pre += 1;
+        send_rows(&self.tree, self.pre, sink)
+    }
+}
+
+/// Sends the events of a node and what is below it.
+pub(crate) fn send_rows(tree: &Tree, from: u32, sink: &mut dyn EventSink) -> Result<(), SinkError> {
+    let end = from + tree.size(from);
+    // Rows of the elements that are open, each with the last row below it.
+    let mut open: Vec<(u32, NodeKind)> = Vec::new();
+    let mut pre = from;
+    loop {
+        while let Some(&(last, kind)) = open.last()
+            && last < pre
+        {
+            open.pop();
+            if kind == NodeKind::Document { sink.end_document()? } else { sink.end_element()? }
         }
+        if pre > end {
+            return Ok(());
+        }
+        let name = tree.names().get(tree.name_id(pre));
+        let value = tree.string_value(pre);
+        match (tree.kind(pre), name) {
+            (NodeKind::Document, _) => {
+                sink.start_document()?;
+                open.push((pre + tree.size(pre), NodeKind::Document));
+            }
+            (NodeKind::Element, Some(name)) => {
+                sink.start_element(name)?;
+                for (prefix, uri) in tree.declarations(pre) {
+                    sink.namespace(prefix, uri)?;
+                }
+                open.push((pre + tree.size(pre), NodeKind::Element));
+            }
+            (NodeKind::Attribute, Some(name)) => sink.attribute(name, value, tree.is_id(pre))?,
+            (NodeKind::ProcessingInstruction, Some(name)) => sink.processing_instruction(&name.local, value)?,
+            (NodeKind::Text, _) => sink.text(value)?,
+            (NodeKind::Comment, _) => sink.comment(value)?,
+            (NodeKind::Element | NodeKind::Attribute | NodeKind::ProcessingInstruction, None) => {
+                unreachable!("the builder names these nodes")
+            }
+        }
+        pre += 1;
     }
 }
 

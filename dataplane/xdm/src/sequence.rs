@@ -50,6 +50,28 @@ impl Sequence {
         self.len() == 0
     }
 
+    /// Whether both are known to be the same without looking at every item: the same nodes, equal simple values, or
+    /// shared storage. `false` says nothing.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Empty, Self::Empty) => true,
+            (Self::One(Item::Node(a)), Self::One(Item::Node(b))) => a == b,
+            (Self::One(Item::Atomic(a)), Self::One(Item::Atomic(b))) => match (a, b) {
+                (Atomic::Untyped(a), Atomic::Untyped(b)) => a == b,
+                (Atomic::String(a, t), Atomic::String(b, u)) => t == u && a == b,
+                (Atomic::Integer(a, t), Atomic::Integer(b, u)) => t == u && a == b,
+                (Atomic::Boolean(a), Atomic::Boolean(b)) => a == b,
+                (Atomic::Double(a), Atomic::Double(b)) => a.to_bits() == b.to_bits(),
+                _ => false,
+            },
+            (Self::Many(a), Self::Many(b)) => Arc::ptr_eq(a, b),
+            (Self::Range(a, b), Self::Range(c, d)) => a == c && b == d,
+            (Self::Nodes(t, a), Self::Nodes(u, b)) => Arc::ptr_eq(t, u) && Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+
     /// The item at an index from 0.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Item> {

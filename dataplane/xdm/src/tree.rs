@@ -13,9 +13,11 @@
 //! attributes, comments and processing instructions lie in another. At most 2^32 - 1 nodes and 4 GiB per heap.
 
 use crate::Str;
+use crate::limits;
 use crate::names::{NameId, NameTable};
-use std::sync::Arc;
+use crate::summary::Summary;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What a node is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
@@ -62,6 +64,7 @@ pub struct Tree {
     pub(crate) names: NameTable,
     serial: u64,
     document_uri: Option<Str>,
+    summary: OnceLock<Option<Box<Summary>>>,
 }
 
 static SERIAL: AtomicU64 = AtomicU64::new(0);
@@ -70,7 +73,7 @@ impl Tree {
     pub(crate) fn new(columns: Columns, names: NameTable, document_uri: Option<Str>) -> Arc<Self> {
         // Only gives trees that were made here an order among each other.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { columns, names, serial, document_uri })
+        Arc::new(Self { columns, names, serial, document_uri, summary: OnceLock::new() })
     }
 
     /// Number of nodes, attributes included.
@@ -89,6 +92,21 @@ impl Tree {
     #[must_use]
     pub fn names(&self) -> &NameTable {
         &self.names
+    }
+
+    /// The path summary, built when first asked for. `None` for trees too small to be worth one, or with too many paths.
+    #[must_use]
+    pub fn summary(&self) -> Option<&Summary> {
+        if self.len() < limits::SUMMARY_ROWS_MIN {
+            return None;
+        }
+        self.summary.get_or_init(|| Summary::build(self).map(Box::new)).as_deref()
+    }
+
+    /// Whether no element declares a namespace, so that subtrees can be copied without looking at declarations.
+    #[must_use]
+    pub fn declares_nothing(&self) -> bool {
+        self.columns.namespaces.is_empty()
     }
 
     /// Orders trees by creation.
