@@ -28,7 +28,7 @@ pub const LOCAL_NAMESPACE: &str = "http://www.w3.org/2005/xquery-local-functions
 pub const CODEPOINT_COLLATION: &str = "http://www.w3.org/2005/xpath-functions/collation/codepoint";
 
 /// What the host says before a query is compiled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Prefixes bound beside the predeclared ones.
     pub namespaces: Vec<(Str, Str)>,
@@ -42,6 +42,22 @@ pub struct Options {
     pub variables: Vec<(QName, SequenceType)>,
     /// Type that the context item will have, where the host knows it.
     pub context_item_type: Option<SequenceType>,
+    /// Whether plans are rewritten to run faster. Results are the same; errors may be left out (XQuery 3.1 §2.3.4).
+    pub optimize: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            namespaces: Vec::new(),
+            default_element_namespace: Str::default(),
+            base_uri: None,
+            default_collation: None,
+            variables: Vec::new(),
+            context_item_type: None,
+            optimize: true,
+        }
+    }
 }
 
 /// A decimal format (F&O 3.1 §4.7.1).

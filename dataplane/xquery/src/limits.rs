@@ -17,3 +17,6 @@ pub const STACK_RED_ZONE_BYTES: usize = 128 * 1024;
 
 /// Size of a stack segment, in bytes.
 pub const STACK_SEGMENT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Steps of work that one evaluation collects before it charges them to the shared meter: a few microseconds.
+pub const CHARGE_STEPS_MAX: usize = 1_024;

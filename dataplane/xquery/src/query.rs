@@ -1,11 +1,12 @@
 //! A compiled query.
 
-use crate::compile::compile_program;
 use crate::compile::plan::Program;
+use crate::compile::{compile_program, explain};
 use crate::context::{DynamicContext, Options, Resolver, StaticContext};
 use crate::eval;
 use phoenixmldb_xdm::Sequence;
 use phoenixmldb_xdm::error::Result;
+use phoenixmldb_xdm::serialize::Parameters;
 use std::sync::Arc;
 
 /// A compiled query: immutable and shared between threads.
@@ -25,6 +26,20 @@ impl Query {
     /// Runs the query. Errors: dynamic and type errors, with the line and column of the innermost expression.
     pub fn run(&self, context: &DynamicContext) -> Result<Sequence> {
         eval::run(&self.program, context)
+    }
+
+    /// Runs the query and writes its result as text: what [`Self::run`] and
+    /// [`phoenixmldb_xdm::serialize::sequence`] give, without building what is only written.
+    ///
+    /// Errors: those of both.
+    pub fn serialize(&self, context: &DynamicContext, parameters: &Parameters) -> Result<String> {
+        eval::serialize(&self.program, context, parameters)
+    }
+
+    /// The plan after the rewrites as an indented tree, and the rewrites that fired.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        explain(&self.program)
     }
 
     /// The static context of the main module, with its serialization parameters.

@@ -3,20 +3,26 @@
 //! ```text
 //!  prolog.rs (modules, declarations) ─► expr.rs ─┬─ path.rs  flwor.rs  construct.rs  call.rs
 //!                                                └─ types.rs  scope.rs  builtins.rs  ─► plan.rs
+//!                                                                             plan.rs ─► rewrite ─► plan.rs ─► explain.rs
 //! ```
 
 pub(crate) mod builtins;
 mod call;
 mod construct;
+mod explain;
+#[cfg(test)]
+mod explain_test;
 mod expr;
 mod flwor;
 mod path;
 pub mod plan;
 mod prolog;
+mod rewrite;
 mod scope;
 pub(crate) mod types;
 
 pub(crate) use construct::check_attribute_name;
+pub(crate) use explain::explain;
 pub(crate) use prolog::compile_program;
 
 use crate::context::StaticContext;

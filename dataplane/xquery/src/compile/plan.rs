@@ -37,6 +37,71 @@ pub struct Program {
     pub context: Arc<StaticContext>,
     /// URI and text of every module; the main module first.
     pub modules: Vec<(Option<Str>, Str)>,
+    /// What the rewrites made of it.
+    pub optimized: Optimized,
+}
+
+/// What the rewrites left behind: how many places remember something while the query runs, and what was done.
+#[derive(Debug, Default, Clone)]
+pub struct Optimized {
+    /// Routes.
+    pub routes: usize,
+    /// Remembered values.
+    pub memos: usize,
+    /// Joins.
+    pub joins: usize,
+    /// Rewrites that fired, in order, one sentence each.
+    pub rewrites: Vec<String>,
+}
+
+/// Downward steps without predicates between them, answered by the path summary of a tree where it has one.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Its place among those that remember where they were.
+    pub id: usize,
+    /// Axis and test, from the context node on.
+    pub steps: Vec<(Axis, StepTest)>,
+}
+
+/// `for $slot in input where probe op key`: per outer tuple the items whose key matches, by table rather than by loop.
+#[derive(Debug, Clone)]
+pub struct Join {
+    /// Its place among the tables.
+    pub id: usize,
+    /// The variable.
+    pub slot: Slot,
+    /// What is iterated; the table is kept as long as it stays the same.
+    pub input: Plan,
+    /// Depends on the variable alone.
+    pub key: Plan,
+    /// Does not depend on the variable.
+    pub probe: Plan,
+    /// How the probe is compared with the key.
+    pub op: compare::Op,
+    /// A general comparison (`=`) rather than a value comparison (`eq`).
+    pub general: bool,
+    /// The comparison as written, for everything the table cannot say.
+    pub condition: Plan,
+}
+
+/// Tests of texts by codepoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is named like the function")]
+pub enum TextTest {
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+/// What a remembered value depends on, of the focus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FocusUse {
+    /// Nothing.
+    No,
+    /// The root of the context item's tree.
+    Root,
+    /// The context item, its position or their number.
+    Item,
 }
 
 /// `declare context item`.
@@ -66,7 +131,7 @@ pub struct Global {
 }
 
 /// A function with a body.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct FunctionPlan {
     /// Its name; `None` for inline functions.
     pub name: Option<QName>,
@@ -180,6 +245,16 @@ pub enum Predicate {
     Condition(Plan),
     /// Anything: a number is a position.
     General(Plan),
+    /// A condition that compares what a route reaches with a value that does not depend on the context item: found by
+    /// value where the tree has a summary.
+    Lookup {
+        /// To the attribute or child.
+        route: Route,
+        /// The value.
+        value: Plan,
+        /// The comparison as written.
+        condition: Plan,
+    },
 }
 
 /// A step of a path.
@@ -196,6 +271,9 @@ pub enum Step {
     },
     /// Any expression, once per item.
     Each(Plan),
+    /// Several axis steps at once; the predicates are those of the last one. Where they count positions there is only
+    /// one step.
+    Route(Route, Vec<Predicate>),
 }
 
 /// A clause of a FLWOR or quantified expression.
@@ -243,6 +321,8 @@ pub enum Clause {
     },
     /// `for tumbling window` and `for sliding window`.
     Window(Box<Window>),
+    /// `for` and `where` as a join.
+    Join(Box<Join>),
 }
 
 /// A key of `order by`.
@@ -454,6 +534,10 @@ pub enum Op {
     Construct(Box<Construct>, Arc<StaticContext>),
     /// Fails when evaluated.
     Fail(&'static str, String),
+    /// `fn:contains` and its like, by codepoints.
+    TextTest(TextTest, Box<Plan>, Box<Plan>),
+    /// A value that is remembered as long as the slots and the focus it depends on stay the same: its place.
+    Memo(usize, Vec<Slot>, FocusUse, Box<Plan>),
 }
 
 /// A function known while compiling.

@@ -51,6 +51,7 @@ pub(crate) fn compile_program(text: &str, options: &Options, resolver: &dyn Reso
         context_item: None,
         context: sources[0].context.clone(),
         modules: sources.iter().map(|source| (source.uri.clone(), source.text.clone())).collect(),
+        optimized: super::plan::Optimized::default(),
     };
     for (name, declared_type) in &options.variables {
         let index = program.globals.len();
@@ -67,6 +68,9 @@ pub(crate) fn compile_program(text: &str, options: &Options, resolver: &dyn Reso
     for (index, source) in sources.iter().enumerate() {
         compiler.enter(index, source);
         compiler.bodies(source, &mut program).map_err(|error| placed(error, source))?;
+    }
+    if options.optimize {
+        super::rewrite::optimize(&mut program);
     }
     Ok(program)
 }

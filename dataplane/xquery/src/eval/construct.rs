@@ -14,6 +14,7 @@ use phoenixmldb_xdm::names::{XML_NAMESPACE, XMLNS_NAMESPACE, is_ncname};
 use phoenixmldb_xdm::{
     Atomic, EventSink, Function, Item, Node, NodeKind, QName, Sequence, SinkError, Str, TreeBuilder,
 };
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// An element that is being built.
@@ -28,10 +29,12 @@ struct Open {
     is_document: bool,
 }
 
-/// A tree that is being built.
-struct Builder {
-    sink: TreeBuilder,
+/// A tree that is being built, or written.
+pub(super) struct Builder<S> {
+    sink: S,
     open: Vec<Open>,
+    /// Namespace declarations of all open elements.
+    declared: usize,
     /// The last thing was an atomic value, so that another one is set off by a space.
     after_atomic: bool,
     copy_preserve: bool,
@@ -42,11 +45,21 @@ fn sink(result: std::result::Result<(), SinkError>) -> Result<()> {
     result.map_err(|error| fail("XQDY0901", error.to_string()))
 }
 
-impl Builder {
-    fn new(context: &StaticContext) -> Self {
+impl<S: EventSink> Builder<S> {
+    /// A builder that sends its events to a sink.
+    pub(super) fn over(sink: S, context: &StaticContext) -> Self {
         let (copy_preserve, copy_inherit) = context.copy_namespaces;
-        let sink = TreeBuilder::new(None);
-        Self { sink, open: Vec::new(), after_atomic: false, copy_preserve, copy_inherit }
+        Self { sink, open: Vec::new(), declared: 0, after_atomic: false, copy_preserve, copy_inherit }
+    }
+
+    /// The sink, when all is sent.
+    pub(super) fn finish(self) -> S {
+        self.sink
+    }
+
+    /// Whether a constructor may send to a sink that other results go to as well.
+    pub(super) fn can_stream(construct: &Construct) -> bool {
+        matches!(construct, Construct::Element { .. })
     }
 
     /// The namespace of a prefix here; the empty one when there is none.
@@ -65,6 +78,7 @@ impl Builder {
         }
         if let Some(open) = self.open.last_mut() {
             open.namespaces.push((prefix.into(), uri.into()));
+            self.declared += 1;
         }
         sink(self.sink.namespace(prefix, uri))
     }
@@ -77,7 +91,7 @@ impl Builder {
     }
 
     fn end_element(&mut self) -> Result<()> {
-        self.open.pop();
+        self.declared -= self.open.pop().map_or(0, |open| open.namespaces.len());
         self.after_atomic = false;
         sink(self.sink.end_element())
     }
@@ -107,7 +121,7 @@ impl Builder {
     /// Errors: XQTY0024 behind content, XPTY0004 in documents, XQDY0025 for a second one of the name.
     fn attribute(&mut self, name: &QName, value: &str) -> Result<()> {
         self.after_atomic = false;
-        let normal = if is_xml_id(name) { collapse(value) } else { value.to_owned() };
+        let normal = if is_xml_id(name) { Cow::Owned(collapse(value)) } else { Cow::Borrowed(value) };
         let Some(open) = self.open.last_mut() else {
             return sink(self.sink.attribute(name, &normal, is_xml_id(name)));
         };
@@ -176,8 +190,12 @@ impl Builder {
             }
             NodeKind::Element | NodeKind::Text | NodeKind::Comment | NodeKind::ProcessingInstruction => {}
         }
-        self.content();
         let tree = &node.tree;
+        if self.declared == 0 && tree.declares_nothing() && node.kind() != NodeKind::Text {
+            self.content();
+            return sink(self.sink.subtree(tree, node.pre));
+        }
+        self.content();
         let last = node.pre + tree.size(node.pre);
         // Last rows of the elements that are open in the copy.
         let mut ends: Vec<u32> = Vec::new();
@@ -250,18 +268,20 @@ impl Builder {
         if name.prefix != "xml" { self.declare(&name.prefix, &name.uri) } else { Ok(()) }
     }
 
+    /// Adds a node of a content expression. An empty text node vanishes, but sets the values around it apart.
+    fn node(&mut self, node: &Node) -> Result<()> {
+        if node.kind() == NodeKind::Text {
+            self.after_atomic = false;
+            return self.text(node.string_value());
+        }
+        self.copy(node)
+    }
+
     /// Adds the items of a content expression (§3.9.1.3). Error: XQTY0105 for functions.
     fn items(&mut self, value: &Sequence) -> Result<()> {
         for item in value {
             match item {
-                Item::Node(node) => {
-                    // An empty text node vanishes, but sets the values around it apart.
-                    if node.kind() == NodeKind::Text && node.string_value().is_empty() {
-                        self.after_atomic = false;
-                        continue;
-                    }
-                    self.copy(&node)?;
-                }
+                Item::Node(node) => self.node(&node)?,
                 Item::Atomic(atomic) => {
                     let text = atomic.to_str();
                     if self.after_atomic {
@@ -316,17 +336,17 @@ impl Evaluator {
         if let Construct::Namespace(..) = construct {
             return Err(fail("XQDY0902", "a namespace node exists only in the content of an element"));
         }
-        let mut builder = Builder::new(context);
+        let mut builder = Builder::over(TreeBuilder::new(None), context);
         self.emit(construct, context, &mut builder, env)?;
-        Ok(Sequence::from(Node::root_of(&builder.sink.finish())))
+        Ok(Sequence::from(Node::root_of(&builder.finish().finish())))
     }
 
     /// Sends the events of a constructor.
-    fn emit(
+    pub(super) fn emit<S: EventSink>(
         &mut self,
         construct: &Construct,
         context: &Arc<StaticContext>,
-        builder: &mut Builder,
+        builder: &mut Builder<S>,
         env: &mut Env,
     ) -> Result<()> {
         self.charge(1)?;
@@ -339,8 +359,8 @@ impl Evaluator {
                 }
                 builder.declare_own_name()?;
                 for (name, value) in attributes {
-                    let value = joined(&self.eval(value, env)?)?;
-                    builder.attribute(name, &value)?;
+                    let value = self.joined_text(value, env)?;
+                    builder.attribute(name, value.as_str())?;
                 }
                 for part in content {
                     self.content(part, builder, env)?;
@@ -421,7 +441,7 @@ impl Evaluator {
     }
 
     /// Content of an element: constructors emit, values are copied.
-    fn content(&mut self, part: &Plan, builder: &mut Builder, env: &mut Env) -> Result<()> {
+    fn content<S: EventSink>(&mut self, part: &Plan, builder: &mut Builder<S>, env: &mut Env) -> Result<()> {
         match &part.op {
             Op::Construct(construct, context) => {
                 let place = |error: Box<phoenixmldb_xdm::Error>| {
@@ -436,7 +456,22 @@ impl Evaluator {
                 }
                 Ok(())
             }
+            // Under other modes for namespaces, what comes from an expression has to be copied.
+            Op::Flwor(clauses, result) if builder.copy_preserve && builder.copy_inherit => {
+                self.tuples(clauses, env, &mut |this, env| {
+                    this.content(result, builder, env)?;
+                    Ok(true)
+                })?;
+                Ok(())
+            }
             _ => {
+                if let Some(view) = self.view(part, env) {
+                    self.charge(view.range.len() + 1)?;
+                    return view
+                        .rows()
+                        .iter()
+                        .try_for_each(|pre| builder.node(&Node { tree: view.tree.clone(), pre: *pre }));
+                }
                 let value = self.eval(part, env)?;
                 builder.items(&value)
             }

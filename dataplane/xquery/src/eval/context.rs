@@ -1,10 +1,13 @@
 //! The state of one evaluation, and the part of it that a built-in function sees.
 
 use super::function;
+use super::joins::{JoinState, MemoState};
+use super::routes::RouteState;
 use crate::compile::plan::Program;
 use crate::context::{DynamicContext, StaticContext};
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::{Atomic, Function, Item, Node, QName, Sequence};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// The context item with its position.
@@ -51,13 +54,32 @@ pub struct Evaluator {
     pub(crate) depth: usize,
     /// Arguments of a tail call on its way to the function's loop.
     pub(crate) tail: Option<Vec<Sequence>>,
+    pub(crate) routes: Vec<RouteState>,
+    pub(crate) joins: Vec<JoinState>,
+    pub(crate) memos: Vec<Option<MemoState>>,
+    /// Steps not yet charged to the meter.
+    pub(crate) uncharged: Cell<usize>,
 }
 
 impl Evaluator {
     /// The state before anything is evaluated.
     pub(crate) fn new(dynamic: Arc<DynamicContext>, program: Arc<Program>) -> Self {
         let globals = vec![GlobalState::Unset; program.globals.len()];
-        Self { dynamic, program, globals, initial: None, depth: 0, tail: None }
+        let routes = vec![RouteState::default(); program.optimized.routes];
+        let joins = vec![JoinState::default(); program.optimized.joins];
+        let memos = vec![None; program.optimized.memos];
+        Self {
+            dynamic,
+            program,
+            globals,
+            initial: None,
+            depth: 0,
+            tail: None,
+            routes,
+            joins,
+            memos,
+            uncharged: Cell::new(0),
+        }
     }
 
     /// Calls a function item. The arguments must be as many as its parameters; a callable converts them itself.

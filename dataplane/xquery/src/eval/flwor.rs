@@ -48,7 +48,7 @@ impl Evaluator {
     }
 
     /// Sends every tuple of the clauses to the sink. What stands before the last sorting or grouping is collected.
-    fn tuples(&mut self, clauses: &[Clause], env: &mut Env, sink: Sink<'_>) -> Result<bool> {
+    pub(super) fn tuples(&mut self, clauses: &[Clause], env: &mut Env, sink: Sink<'_>) -> Result<bool> {
         let blocks = |clause: &Clause| matches!(clause, Clause::OrderBy { .. } | Clause::GroupBy { .. });
         let Some(at) = clauses.iter().rposition(blocks) else {
             return self.clauses(clauses, &mut vec![0; clauses.len()], env, sink);
@@ -137,6 +137,27 @@ impl Evaluator {
                 self.clauses(rest, &mut counts[1..], env, sink)
             }
             Clause::Window(window) => self.window(window, rest, &mut counts[1..], env, sink),
+            Clause::Join(join) => {
+                let input = self.eval(&join.input, env)?;
+                let later = &mut counts[1..];
+                let Some(matches) = self.join_matches(join, &input, env)? else {
+                    self.charge(input.len())?;
+                    for item in input.iter() {
+                        env.slots[join.slot] = Sequence::One(item);
+                        if self.truth(&join.condition, env)? && !self.clauses(rest, later, env, sink)? {
+                            return Ok(false);
+                        }
+                    }
+                    return Ok(true);
+                };
+                for place in matches.places() {
+                    env.slots[join.slot] = Sequence::from(input.get(place as usize));
+                    if !self.clauses(rest, later, env, sink)? {
+                        return Ok(false);
+                    }
+                }
+                Ok(true)
+            }
             Clause::OrderBy { .. } | Clause::GroupBy { .. } => {
                 unreachable!("clauses that need all tuples are taken apart before")
             }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  mod.rs (operators) ─┬─ path.rs (steps, filters, node sets)    flwor.rs (clauses)    construct.rs (trees)
+//!                      ├─ routes.rs, views.rs, joins.rs (what the rewrites ask for)       stream.rs (output)
 //!                      └─ function.rs (calls, closures)           convert.rs (function conversion, casts)
 //! ```
 //!
@@ -13,13 +14,20 @@ pub mod context;
 mod convert;
 mod flwor;
 mod function;
+mod joins;
 mod operators;
 mod path;
+mod routes;
+mod stream;
+mod views;
 
 #[cfg(test)]
 mod eval_test;
+#[cfg(test)]
+mod optimize_test;
 
 pub use context::{CallContext, Evaluator, Focus};
+pub(crate) use stream::serialize;
 
 use crate::compile::plan::{Catch, Key, Op, Plan, Program};
 use crate::context::DynamicContext;
@@ -39,6 +47,15 @@ pub(crate) fn run(program: &Arc<Program>, dynamic: &DynamicContext) -> Result<Se
 
 impl Evaluator {
     fn run_body(&mut self, program: &Program) -> Result<Sequence> {
+        self.initial_focus(program)?;
+        let mut env = Env::new(program.slots, self.initial.clone());
+        let value = self.eval(&program.body, &mut env)?;
+        self.flush()?;
+        Ok(value)
+    }
+
+    /// Sets the focus of the query body. Error: XPTY0004 for a context item of another type than declared.
+    fn initial_focus(&mut self, program: &Program) -> Result<()> {
         let as_focus = |item: Item| Focus { item, position: 1, size: 1 };
         self.initial = self.dynamic.context_item.clone().map(as_focus);
         if let Some(declared) = &program.context_item {
@@ -62,8 +79,7 @@ impl Evaluator {
                 return Err(fail("XPTY0004", format!("the context item is not of type {}", declared.item_type)));
             }
         }
-        let mut env = Env::new(program.slots, self.initial.clone());
-        self.eval(&program.body, &mut env)
+        Ok(())
     }
 
     /// Gives an error line and column, if it has none yet.
@@ -88,8 +104,16 @@ impl Evaluator {
         result.map_err(|error| if plan.span.end == 0 { error } else { error.at(plan.span.start, plan.span.end) })
     }
 
+    /// Charges steps of work; the shared meter is told about a thousand at a time.
     pub(crate) fn charge(&self, steps: usize) -> Result<()> {
-        self.dynamic.meter.charge(steps as u64)
+        let waiting = self.uncharged.get().saturating_add(steps);
+        self.uncharged.set(waiting);
+        if waiting < limits::CHARGE_STEPS_MAX { Ok(()) } else { self.flush() }
+    }
+
+    /// Tells the meter about all steps so far.
+    fn flush(&self) -> Result<()> {
+        self.dynamic.meter.charge(self.uncharged.take() as u64)
     }
 
     fn op(&mut self, op: &Op, env: &mut Env) -> Result<Sequence> {
@@ -156,8 +180,10 @@ impl Evaluator {
             | Op::Exists(..)
             | Op::GeneralCompare(..)
             | Op::InstanceOf(..)
+            | Op::TextTest(..)
             | Op::Castable(..) => self.truth_of(op, env)?.into(),
-            Op::Count(operand) => Sequence::from(Atomic::count(self.eval(operand, env)?.len())),
+            Op::Count(operand) => Sequence::from(Atomic::count(self.count(operand, env)?)),
+            Op::Memo(id, slots, focus, plan) => return self.memo(*id, slots, *focus, plan, env),
             Op::ValueCompare(op, left, right, collation) => self.value_compare(*op, left, right, collation, env)?,
             Op::NodeCompare(op, left, right) => self.node_compare(*op, left, right, env)?,
             Op::Range(left, right) => self.range(left, right, env)?,

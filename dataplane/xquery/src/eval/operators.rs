@@ -27,11 +27,17 @@ impl Evaluator {
             | Op::Exists(..)
             | Op::GeneralCompare(..)
             | Op::InstanceOf(..)
+            | Op::TextTest(..)
             | Op::Castable(..) => {
                 let (red, segment) = (crate::limits::STACK_RED_ZONE_BYTES, crate::limits::STACK_SEGMENT_BYTES);
                 stacker::maybe_grow(red, segment, || self.truth_of(&plan.op, env))
             }
-            _ => return self.eval(plan, env)?.effective_boolean_value(),
+            _ => {
+                if let Some(view) = self.view(plan, env) {
+                    return Ok(!view.range.is_empty());
+                }
+                return self.eval(plan, env)?.effective_boolean_value();
+            }
         };
         result.map_err(|error| if plan.span.end == 0 { error } else { error.at(plan.span.start, plan.span.end) })
     }
@@ -57,8 +63,12 @@ impl Evaluator {
             }
             Op::Not(operand) => Ok(!self.truth(operand, env)?),
             Op::Boolean(operand) => self.truth(operand, env),
-            Op::Exists(operand, exists) => Ok(self.eval(operand, env)?.is_empty() != *exists),
+            Op::Exists(operand, exists) => Ok(self.exists(operand, env)? == *exists),
+            Op::TextTest(test, text, part) => self.text_test(*test, text, part, env),
             Op::GeneralCompare(op, left, right, collation) => {
+                if let Some(holds) = self.compare_view(*op, left, right, collation, env)? {
+                    return Ok(holds);
+                }
                 let left = self.eval(left, env)?;
                 if left.is_empty() {
                     // The other side may be left out (§2.3.4).

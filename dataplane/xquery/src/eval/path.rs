@@ -13,10 +13,10 @@ use phoenixmldb_xdm::{Atomic, Item, Node, NodeKind, Sequence, Tree};
 use std::sync::Arc;
 
 /// Rows of one tree.
-type Run = (Arc<Tree>, Vec<u32>);
+pub(super) type Run = (Arc<Tree>, Vec<u32>);
 
 /// Nodes as runs of rows, in the order of the sequence. Error: `code` for what is no node.
-fn runs(sequence: &Sequence, code: &'static str) -> Result<Vec<Run>> {
+pub(super) fn runs(sequence: &Sequence, code: &'static str) -> Result<Vec<Run>> {
     let mut runs: Vec<Run> = Vec::new();
     let mut push = |tree: &Arc<Tree>, pre: u32| match runs.last_mut() {
         Some((last, rows)) if Arc::ptr_eq(last, tree) => rows.push(pre),
@@ -39,7 +39,7 @@ fn runs(sequence: &Sequence, code: &'static str) -> Result<Vec<Run>> {
 }
 
 /// Brings runs into document order without duplicates.
-fn in_document_order(mut runs: Vec<Run>) -> Sequence {
+pub(super) fn in_document_order(mut runs: Vec<Run>) -> Sequence {
     let ascending = |rows: &[u32]| rows.windows(2).all(|pair| pair[0] < pair[1]);
     runs.sort_by_key(|(tree, _)| tree.serial());
     let mut merged: Vec<Run> = Vec::with_capacity(runs.len());
@@ -72,7 +72,7 @@ pub(super) fn sorted(sequence: &Sequence, code: &'static str) -> Result<Sequence
 }
 
 /// A test as the axis kernels take it, and what is left to check afterwards.
-fn bind<'t>(tree: &Tree, axis: Axis, test: &'t StepTest) -> (NodeTest, Option<&'t StepTest>) {
+pub(super) fn bind<'t>(tree: &Tree, axis: Axis, test: &'t StepTest) -> (NodeTest, Option<&'t StepTest>) {
     let principal = if axis == Axis::Attribute { NodeKind::Attribute } else { NodeKind::Element };
     match test {
         StepTest::Name(NameTest::Name(name)) => (NodeTest::name(tree, axis, name), None),
@@ -90,11 +90,16 @@ fn bind<'t>(tree: &Tree, axis: Axis, test: &'t StepTest) -> (NodeTest, Option<&'
     }
 }
 
-fn passes(test: &StepTest, tree: &Arc<Tree>, pre: u32) -> bool {
+pub(super) fn passes(test: &StepTest, tree: &Arc<Tree>, pre: u32) -> bool {
     match test {
         StepTest::Name(name) => tree.names().get(tree.name_id(pre)).is_some_and(|found| name.accepts(found)),
         StepTest::Kind(kind) => kind.accepts(&Node { tree: tree.clone(), pre }),
     }
+}
+
+/// Whether a predicate does not depend on the position.
+pub(super) fn is_condition(predicate: &Predicate) -> bool {
+    matches!(predicate, Predicate::Condition(_) | Predicate::Lookup { .. })
 }
 
 fn is_reverse(axis: Axis) -> bool {
@@ -117,6 +122,7 @@ impl Evaluator {
                     self.axis_step(&current, *axis, test, predicates, code, env)?
                 }
                 Step::Each(plan) => self.each_step(&current, plan, env)?,
+                Step::Route(route, predicates) => self.route_step(&current, route, predicates, code, env)?,
             };
             code = "XPTY0019";
             if current.is_empty() {
@@ -126,7 +132,7 @@ impl Evaluator {
         Ok(current)
     }
 
-    fn axis_step(
+    pub(super) fn axis_step(
         &mut self,
         input: &Sequence,
         axis: Axis,
@@ -135,7 +141,7 @@ impl Evaluator {
         code: &'static str,
         env: &mut Env,
     ) -> Result<Sequence> {
-        let per_node = predicates.iter().any(|predicate| !matches!(predicate, Predicate::Condition(_)));
+        let per_node = predicates.iter().any(|predicate| !is_condition(predicate));
         let mut found: Vec<Run> = Vec::new();
         for (tree, rows) in runs(input, code)? {
             let (bound, rest) = bind(&tree, axis, test);
@@ -192,7 +198,7 @@ impl Evaluator {
     }
 
     /// The rows that a predicate lets pass, counted in the order given.
-    fn select_rows(
+    pub(super) fn select_rows(
         &mut self,
         tree: &Arc<Tree>,
         mut rows: Vec<u32>,
@@ -205,7 +211,7 @@ impl Evaluator {
                 Ok(index.map(|index| vec![rows[index]]).unwrap_or_default())
             }
             Predicate::Last => Ok(rows.pop().into_iter().collect()),
-            Predicate::Condition(plan) | Predicate::General(plan) => {
+            Predicate::Condition(plan) | Predicate::General(plan) | Predicate::Lookup { condition: plan, .. } => {
                 let outer = env.focus.take();
                 let size = rows.len();
                 let mut kept = Vec::new();
@@ -257,7 +263,7 @@ impl Evaluator {
                     Sequence::from(index.and_then(|index| current.get(index)))
                 }
                 Predicate::Last => Sequence::from(current.len().checked_sub(1).and_then(|index| current.get(index))),
-                Predicate::Condition(plan) | Predicate::General(plan) => {
+                Predicate::Condition(plan) | Predicate::General(plan) | Predicate::Lookup { condition: plan, .. } => {
                     let general = matches!(predicate, Predicate::General(_));
                     let mut kept = Vec::new();
                     let mut position = 0;
