@@ -45,6 +45,9 @@ struct Arguments {
     /// Writes the document to a file and measures nothing.
     #[arg(long)]
     generate: Option<PathBuf>,
+    /// Prints the optimised plan of each query and measures nothing.
+    #[arg(long)]
+    explain: bool,
     /// Folder of the peers' jars.
     #[arg(long, default_value = "/usr/share/java")]
     jars: PathBuf,
@@ -86,6 +89,12 @@ fn measure(arguments: &Arguments) -> Result<(), String> {
     let chosen = |number: usize| arguments.queries.is_empty() || arguments.queries.contains(&number);
     let cases: Vec<&Case> =
         CASES.iter().enumerate().filter(|(index, _)| chosen(index + 1)).map(|(_, case)| case).collect();
+    if arguments.explain {
+        for case in cases {
+            println!("{}\n{}", case.name, own::explain(case.text)?);
+        }
+        return Ok(());
+    }
     let document = auction::generate(arguments.factor);
     if let Some(path) = &arguments.generate {
         return std::fs::write(path, document).map_err(failed);

@@ -3,7 +3,7 @@
 use crate::Case;
 use crate::report::{Engine, Timing};
 use phoenixmldb_xdm::atomic::Moment;
-use phoenixmldb_xdm::serialize::{self, Parameters};
+use phoenixmldb_xdm::serialize::Parameters;
 use phoenixmldb_xdm::{Item, Node, ParseOptions, parse_xml};
 use phoenixmldb_xquery::{DynamicContext, NoResolver, Options, Query};
 use rustix::time::{ClockId, clock_gettime};
@@ -30,8 +30,13 @@ fn resident_bytes() -> u64 {
 
 fn run(text: &str, context: &DynamicContext) -> Result<String, String> {
     let query = Query::compile(text, &Options::default(), &NoResolver).map_err(|error| error.to_string())?;
-    let result = query.run(context).map_err(|error| error.to_string())?;
-    serialize::sequence(&result, &Parameters::default()).map_err(|error| error.to_string())
+    query.serialize(context, &Parameters::default()).map_err(|error| error.to_string())
+}
+
+/// The optimised plan of a query.
+pub(crate) fn explain(text: &str) -> Result<String, String> {
+    let query = Query::compile(text, &Options::default(), &NoResolver).map_err(|error| error.to_string())?;
+    Ok(query.explain())
 }
 
 /// Loads the document and times the queries.
