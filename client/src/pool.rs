@@ -1,18 +1,22 @@
 //! One channel per node, a breaker each, and which node is next.
 //!
 //! A node that could not be reached is left out for `REST_MS`, unless all are: then the one that failed longest ago is
-//! tried again, so a cluster that comes back is found by the next call.
+//! tried again, so a cluster that comes back is found by the next call. A node that another one named and that has never
+//! answered is left out longer each time: its address may mean nothing here, as behind a port mapping.
 
 use crate::options::{ClusterClientOptions, LoadBalancing};
 use parking_lot::Mutex;
-use rand::Rng;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use rand::RngExt;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 use tonic::transport::{Channel, Endpoint};
 
 /// How long an unreachable node is left out, in milliseconds: a restarted node is in rotation again within 2 s.
 const REST_MS: u64 = 1500;
+
+/// Most doublings of that time for a node that has never answered: 48 s.
+const REST_DOUBLINGS_MAX: u32 = 5;
 
 /// A node to send the next attempt to.
 pub(crate) struct Picked {
@@ -24,6 +28,8 @@ struct Node {
     address: String,
     channel: Channel,
     failed_at: Option<Instant>,
+    /// Failures in a row of a node that was not given by the caller and has never answered.
+    never_answered: Option<u32>,
     picked_at: Option<Instant>,
     /// Smoothed time to answer, in microseconds.
     latency_us: f64,
@@ -32,6 +38,8 @@ struct Node {
 pub(crate) struct Pool {
     nodes: Mutex<Vec<Node>>,
     turn: AtomicUsize,
+    /// Which nodes there are should be asked: nobody has been, or a node has been lost since.
+    unsure: AtomicBool,
     strategy: LoadBalancing,
     connect_timeout: Duration,
 }
@@ -41,11 +49,18 @@ impl Pool {
         let pool = Self {
             nodes: Mutex::new(Vec::new()),
             turn: AtomicUsize::new(0),
+            unsure: AtomicBool::new(true),
             strategy: options.load_balancing,
             connect_timeout: options.connect_timeout,
         };
         pool.learn(options.nodes.iter().cloned());
+        pool.nodes.lock().iter_mut().for_each(|node| node.never_answered = None);
         pool
+    }
+
+    /// Whether the nodes of the cluster should be asked for; the caller does so.
+    pub(crate) fn wants_discovery(&self) -> bool {
+        self.unsure.swap(false, Ordering::Relaxed)
     }
 
     /// Adds nodes that are not known yet.
@@ -63,7 +78,14 @@ impl Pool {
                 .keep_alive_timeout(Duration::from_secs(2))
                 .keep_alive_while_idle(true)
                 .connect_lazy();
-            nodes.push(Node { address, channel, failed_at: None, picked_at: None, latency_us: 0.0 });
+            nodes.push(Node {
+                address,
+                channel,
+                failed_at: None,
+                never_answered: Some(0),
+                picked_at: None,
+                latency_us: 0.0,
+            });
         }
     }
 
@@ -83,8 +105,11 @@ impl Pool {
             self.learn(std::iter::once(address.to_owned()));
             nodes = self.nodes.lock();
         }
-        let rest = Duration::from_millis(REST_MS);
-        let healthy = |node: &Node| node.failed_at.is_none_or(|at| now.duration_since(at) >= rest);
+        let rest = |node: &Node| {
+            let doublings = node.never_answered.unwrap_or(0).saturating_sub(1).min(REST_DOUBLINGS_MAX);
+            Duration::from_millis(REST_MS << doublings)
+        };
+        let healthy = |node: &Node| node.failed_at.is_none_or(|at| now.duration_since(at) >= rest(node));
         let fresh = |node: &Node| !tried.iter().any(|(address, _)| *address == node.address);
         let all: Vec<usize> = (0..nodes.len()).collect();
         let pick_from = |good: &dyn Fn(&Node) -> bool| -> Vec<usize> {
@@ -115,12 +140,17 @@ impl Pool {
     }
 
     pub(crate) fn failed(&self, address: &str) {
-        self.with(address, |node| node.failed_at = Some(Instant::now()));
+        self.unsure.store(true, Ordering::Relaxed);
+        self.with(address, |node| {
+            node.failed_at = Some(Instant::now());
+            node.never_answered = node.never_answered.map(|failures| failures + 1);
+        });
     }
 
     pub(crate) fn succeeded(&self, address: &str) {
         self.with(address, |node| {
             node.failed_at = None;
+            node.never_answered = None;
             if let Some(at) = node.picked_at.take() {
                 let us = at.elapsed().as_secs_f64() * 1e6;
                 node.latency_us = if node.latency_us == 0.0 { us } else { node.latency_us * 0.8 + us * 0.2 };
@@ -172,6 +202,31 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         assert_eq!(pool.pick(None, &[]).address, "c:1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_named_node_that_never_answers_is_tried_less_and_less() {
+        let pool = pool(LoadBalancing::RoundRobin);
+        pool.learn(std::iter::once("d:1".to_owned()));
+        for doubling in 0..3 {
+            assert!(pool.counts(8).contains_key("d:1"));
+            pool.failed("d:1");
+            tokio::time::advance(Duration::from_millis((REST_MS << doubling) - 1)).await;
+            assert!(!pool.counts(8).contains_key("d:1"), "still left out after {doubling} doublings");
+            tokio::time::advance(Duration::from_millis(1)).await;
+        }
+        pool.succeeded("d:1");
+        pool.failed("d:1");
+        tokio::time::advance(Duration::from_millis(REST_MS)).await;
+        assert!(pool.counts(8).contains_key("d:1"), "it has answered: it comes back soon");
+    }
+
+    #[tokio::test]
+    async fn nodes_are_asked_for_once_and_again_after_a_loss() {
+        let pool = pool(LoadBalancing::RoundRobin);
+        assert!(pool.wants_discovery() && !pool.wants_discovery());
+        pool.failed("a:1");
+        assert!(pool.wants_discovery() && !pool.wants_discovery());
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@
 use crate::options::RetryPolicy;
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_types::Retry;
-use rand::Rng;
+use rand::RngExt;
 use std::time::Duration;
 
 /// Jitter on each side of a wait, in percent: enough to spread clients that failed together.

@@ -9,6 +9,7 @@ use crate::meter::{GroupMeter, GroupMetrics, count};
 use crate::network::{Network, Sends};
 use crate::type_config::{C, Command, Peer, Raft};
 use bytes::Bytes;
+use futures::FutureExt;
 use openraft::async_runtime::WatchReceiver;
 use openraft::error::{ClientWriteError, Fatal, ForwardReason, LinearizableReadError, RaftError};
 use openraft::impls::ProgressResponder;
@@ -254,6 +255,19 @@ impl RaftGroup {
         Some(LeaderToken { term: leader.term() })
     }
 
+    /// Waits until every proposal made under `token` so far is decided: applied here, or impossible because leadership has
+    /// changed and the new term's first entry follows whatever is committed. Cancel safe.
+    pub async fn settled(&self, token: LeaderToken) {
+        let last = self.status().last_index;
+        loop {
+            let status = self.status();
+            if status.applied >= last || status.term != token.term || self.is_closing() {
+                return;
+            }
+            self.changed(Duration::from_millis(100)).await;
+        }
+    }
+
     /// Confirms leadership with a quorum after this call began, and waits until everything committed before is applied.
     /// A read of the local state afterwards is linearizable.
     ///
@@ -326,11 +340,21 @@ impl RaftGroup {
         self.status().leader
     }
 
-    /// Waits until the group's view changes in any way, at most `limit`. Cancel safe.
+    /// Waits until the group's view changes in any way, at most `limit`; a group that has stopped changes no more. What
+    /// changed just before the call may be missed: keep `limit` short. Cancel safe.
     pub async fn changed(&self, limit: Duration) {
         let mut metrics = self.inner.raft.server_metrics();
-        metrics.borrow_watched();
-        drop(tokio::time::timeout(limit, metrics.changed()).await);
+        // A new receiver takes everything since the group was opened for news.
+        let mut gone = metrics.changed().now_or_never().is_some_and(|news| news.is_err());
+        let change = async {
+            if !gone {
+                gone = metrics.changed().await.is_err();
+            }
+            if gone {
+                std::future::pending::<()>().await;
+            }
+        };
+        drop(tokio::time::timeout(limit, change).await);
     }
 
     /// Waits until a leader is known. Cancel safe.

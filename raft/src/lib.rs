@@ -22,6 +22,7 @@
 //! | [`network`] | frames between nodes and the trait that carries them |
 //! | [`inbound`] | the receiving half of a transport |
 //! | [`rpc`] | the gRPC transport and service |
+//! | `runtime` | tokio under openraft, with random numbers that can be seeded |
 //! | [`snapshot`] | chunks of a state on their way to a peer, and the file they wait in |
 //! | `tend` | purging, and noticing a group's end |
 //! | [`meter`] | counters and latencies as plain numbers |
@@ -39,6 +40,7 @@ pub mod machine;
 pub mod meter;
 pub mod network;
 pub mod rpc;
+mod runtime;
 pub mod snapshot;
 mod tend;
 #[cfg(feature = "testing")]

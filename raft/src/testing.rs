@@ -25,6 +25,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+/// Makes the election timeouts drawn on this thread depend on `seed` alone. For runtimes of one thread.
+pub fn seed_elections(seed: u64) {
+    crate::runtime::seed(seed);
+}
+
 /// A sequence of numbers that depends on its seed alone (SplitMix64: Steele, Lea and Flood, OOPSLA 2014).
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
@@ -130,7 +135,7 @@ impl SimNetwork {
     }
 
     /// One message on its way. Returns when it arrives, and never when it is lost.
-    async fn travel(&self, from: u64, to: u64) {
+    pub async fn travel(&self, from: u64, to: u64) {
         let delay = {
             let mut state = self.state.lock();
             let weather = state.weather;
@@ -281,6 +286,11 @@ impl SimLog {
         drop(disk);
         // A dropped callback may wake whoever waits for it.
         drop(forgotten);
+    }
+
+    /// Changes how long syncs take, in milliseconds.
+    pub fn set_sync_ms(&self, sync_ms: (u64, u64)) {
+        self.disk.lock().sync_ms = sync_ms;
     }
 
     /// Takes operations again.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use common::PANIC;
 use common::sim::{Shape, Sim, pass};
 use phoenixmldb_raft::GroupError;
+use std::time::Duration;
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_while_applying_stops_the_replica_and_tells_the_process() {
@@ -73,4 +74,23 @@ async fn a_group_counts_what_it_does() {
     assert_eq!((other.metrics().proposals_failed_total, other.metrics().applied_total), (1, 100));
     pass(1_000).await;
     assert!(sim.groups(at).lateness().count() > 10);
+}
+
+/// Who waits for a change of a quiet or stopped group sleeps; it once spun until its time was up.
+#[tokio::test(start_paused = true)]
+async fn waiting_for_a_change_waits() {
+    let sim = Sim::start(1, Shape::default()).await;
+    let at = sim.leader().await;
+    let group = sim.group(at);
+    pass(1_000).await;
+    let wait = || async {
+        let before = tokio::time::Instant::now();
+        for _ in 0..5 {
+            group.changed(Duration::from_millis(100)).await;
+        }
+        before.elapsed()
+    };
+    assert!(wait().await >= Duration::from_millis(300), "a quiet group");
+    group.shutdown().await;
+    assert!(wait().await >= Duration::from_millis(300), "a stopped group");
 }
