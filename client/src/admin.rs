@@ -14,6 +14,12 @@ fn cluster(channel: Channel) -> ClusterServiceClient<Channel> {
     ClusterServiceClient::new(channel).max_decoding_message_size(crate::MESSAGE_BYTES_MAX)
 }
 
+/// What routing needs, from this node.
+pub(crate) async fn topology(channel: Channel) -> Result<Topology, tonic::Status> {
+    let answer = cluster(channel).get_topology(GetTopologyRequest {}).await?;
+    Ok(answer.into_inner().topology.unwrap_or_default())
+}
+
 impl Client {
     /// The cluster as the answering node sees it, with the age of its view.
     pub async fn get_cluster(&self) -> Result<ClusterSnapshot, ClientError> {
@@ -34,17 +40,17 @@ impl Client {
         .await
     }
 
+    /// The data nodes of a topology are asked from now on, too.
+    pub(crate) fn learn(&self, topology: &Topology) {
+        let data = topology.nodes.iter().filter(|node| node.data && !node.client_address.is_empty());
+        self.inner.pool.learn(data.map(|node| node.client_address.clone()));
+    }
+
     /// What routing needs. Learns the other nodes' addresses unless `no_discovery`.
     pub async fn get_topology(&self) -> Result<Topology, ClientError> {
-        let topology = self
-            .run(None, |channel| {
-                let request = self.request(GetTopologyRequest {});
-                async move { Ok(cluster(channel).get_topology(request).await?.into_inner().topology.unwrap_or_default()) }
-            })
-            .await?;
+        let topology = self.run(None, topology).await?;
         if !self.options().no_discovery {
-            let data = topology.nodes.iter().filter(|node| node.data && !node.client_address.is_empty());
-            self.inner.pool.learn(data.map(|node| node.client_address.clone()));
+            self.learn(&topology);
         }
         Ok(topology)
     }

@@ -108,6 +108,7 @@ impl Client {
             let status = match attempt {
                 Ok(Ok(value)) => {
                     self.inner.pool.succeeded(&node.address);
+                    self.discover(node.channel).await;
                     return Ok(value);
                 }
                 Ok(Err(status)) => status,
@@ -136,6 +137,18 @@ impl Client {
                 return Err(ClientError::Timeout { after: self.inner.options.request_timeout, tried });
             }
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Asks a node that answers for the others: after the first answer, and again after one was lost. What it does not
+    /// say in time is asked the next time.
+    async fn discover(&self, channel: Channel) {
+        if self.inner.options.no_discovery || !self.inner.pool.wants_discovery() {
+            return;
+        }
+        let asked = tokio::time::timeout(self.inner.options.connect_timeout, admin::topology(channel));
+        if let Ok(Ok(topology)) = asked.await {
+            self.learn(&topology);
         }
     }
 
