@@ -2,6 +2,8 @@
 
 use phoenixmldb_client::Client;
 use phoenixmldb_client::v1::Consistency;
+use phoenixmldb_types::ContainerName;
+use phoenixmldb_types::shard_map::{HashRange, key_hash};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +11,27 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-/// Documents a writer changes by turns: enough to touch every shard again and again.
-const KEYS: u64 = 160;
+/// Documents of the drill in each shard.
+const KEYS_PER_SHARD: usize = 4;
+
+/// Numbers of the drill's documents, by the shard they lie in: one writer for each shard sees how long it was away.
+#[must_use]
+pub fn keys_by_shard(container: &str, shards: u32) -> Vec<Vec<u64>> {
+    let Ok(container) = ContainerName::parse(container) else { return Vec::new() };
+    let ranges = HashRange::even(shards.max(1));
+    let mut keys = vec![Vec::new(); ranges.len()];
+    for number in 0u64.. {
+        if keys.iter().all(|keys| keys.len() == KEYS_PER_SHARD) {
+            break;
+        }
+        let hash = key_hash(&container, &key(number));
+        let shard = ranges.iter().position(|range| range.contains(hash)).expect("the ranges cover every hash");
+        if keys[shard].len() < KEYS_PER_SHARD {
+            keys[shard].push(number);
+        }
+    }
+    keys
+}
 
 /// What a writer saw.
 #[derive(Clone, Debug, Default)]
@@ -21,12 +42,12 @@ pub struct Written {
     pub count: u64,
     /// Calls that failed in spite of the client's retries.
     pub errors: Vec<String>,
-    /// Slowest acknowledged write of each document.
-    pub slowest: BTreeMap<u64, Duration>,
+    /// Slowest acknowledged write of each shard: how long the shard could not be written, at most.
+    pub slowest: BTreeMap<u32, Duration>,
 }
 
 impl Written {
-    /// The longest time any document could not be written.
+    /// The longest time any shard could not be written.
     #[must_use]
     pub fn unavailable(&self) -> Duration {
         self.slowest.values().copied().max().unwrap_or_default()
@@ -50,31 +71,34 @@ impl<T> Running<T> {
 /// Name of a document of the drill.
 #[must_use]
 pub fn key(number: u64) -> String {
-    format!("drill/{number:03}.xml")
+    format!("drill/{number:04}.xml")
 }
 
 fn text(value: u64) -> String {
     format!("<drill><value>{value}</value></drill>")
 }
 
-/// Writes growing values above `from` into its own share of the documents of a container until it is stopped.
+/// Writes growing values above `from` into documents that nobody else writes, by turns, until it is stopped.
 #[must_use]
-pub fn writer(client: Client, container: String, (share, of): (u64, u64), from: u64) -> Running<Written> {
+pub fn writer(client: Client, container: String, keys: Vec<u64>, from: u64) -> Running<Written> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let task = tokio::spawn(async move {
         let mut seen = Written::default();
         let mut value = from;
-        while !stopped.load(Ordering::Relaxed) {
+        for number in keys.into_iter().cycle() {
+            if stopped.load(Ordering::Relaxed) {
+                break;
+            }
             value += 1;
-            let number = (value * of + share) % KEYS;
             let started = Instant::now();
             match client.put_document(&container, &key(number), text(value)).await {
-                Ok(_) => {
+                Ok(answer) => {
                     let took = started.elapsed();
                     seen.count += 1;
                     seen.acknowledged.insert(number, value);
-                    let slowest = seen.slowest.entry(number).or_default();
+                    let shard = answer.document.map_or(0, |document| document.shard);
+                    let slowest = seen.slowest.entry(shard).or_default();
                     *slowest = took.max(*slowest);
                 }
                 Err(error) => seen.errors.push(error.to_string()),
@@ -87,14 +111,15 @@ pub fn writer(client: Client, container: String, (share, of): (u64, u64), from: 
 
 /// Reads documents strongly until it is stopped; gives the failures: a value that went back, or an error.
 #[must_use]
-pub fn reader(client: Client, container: String) -> Running<Vec<String>> {
+pub fn reader(client: Client, container: String, keys: Vec<u64>) -> Running<Vec<String>> {
     let stop = Arc::new(AtomicBool::new(false));
     let stopped = stop.clone();
     let task = tokio::spawn(async move {
         let (mut newest, mut failures) = (BTreeMap::new(), Vec::new());
-        let mut number = 0;
-        while !stopped.load(Ordering::Relaxed) {
-            number = (number + 7) % KEYS;
+        for number in keys.into_iter().cycle() {
+            if stopped.load(Ordering::Relaxed) {
+                break;
+            }
             match read(&client, &container, number).await {
                 Ok(Some(value)) => {
                     let known = newest.entry(number).or_insert(0);

@@ -111,9 +111,10 @@ pub async fn run(out: &Out, demo: Demo) -> Result<Exit, CliError> {
 
     let victim = busiest(&client.get_cluster().await?)
         .ok_or_else(|| CliError::new(Exit::Failed, "no data node leads a shard"))?;
+    let keys = load::keys_by_shard(CONTAINER, formed.shards.len() as u32);
+    let reader = load::reader(client.clone(), CONTAINER.to_owned(), keys.concat());
     let writers: Vec<_> =
-        (0..4).map(|share| load::writer(client.clone(), CONTAINER.to_owned(), (share, 4), 0)).collect();
-    let reader = load::reader(client.clone(), CONTAINER.to_owned());
+        keys.into_iter().map(|keys| load::writer(client.clone(), CONTAINER.to_owned(), keys, 0)).collect();
     tokio::time::sleep(Duration::from_millis(500)).await;
     say("kill", &format!("SIGKILL to {victim}, which leads most shards, under load"));
     let node = cluster.node(&victim).ok_or_else(|| CliError::new(Exit::Failed, format!("{victim} is not ours")))?;
