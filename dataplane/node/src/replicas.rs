@@ -284,6 +284,15 @@ impl Replicas {
                 ticket.set(commit_ts);
                 let command = ShardCommand::Write { epoch, container, commit_ts, session, ops: ops.clone() };
                 let reply = group.propose_as(token, Bytes::from(command.to_bytes())).await;
+                if let Err(error @ GroupError::Ambiguous) = &reply {
+                    // It may still be committed: readers and the next writers wait until it is, or cannot be any more.
+                    let unknown = group_error(error);
+                    tokio::spawn(async move {
+                        group.settled(token).await;
+                        drop((ticket, latches));
+                    });
+                    return Err(unknown);
+                }
                 let outcome = Outcome::from_bytes(&reply.map_err(|error| group_error(&error))?);
                 match outcome.map_err(|error| failed(&error))? {
                     Outcome::Refused(Refusal::Superseded(_)) => {}

@@ -1,4 +1,6 @@
 //! A database in memory, for tests and the simulation. A snapshot shares the map, so taking one costs nothing.
+//!
+//! What was written since the last flush is lost in a crash, as with the real one.
 
 use crate::kv::{Batch, Cf, Kv, KvError, Scan, Snapshot, Write};
 use bytes::Bytes;
@@ -12,6 +14,7 @@ type Map = OrdMap<(Cf, Vec<u8>), Bytes>;
 #[derive(Default)]
 pub struct MemoryKv {
     map: Mutex<Map>,
+    flushed: Mutex<Map>,
 }
 
 /// A view of it.
@@ -19,6 +22,14 @@ pub struct MemoryKv {
 pub struct MemorySnapshot(Map);
 
 impl MemoryKv {
+    /// The database as its process's successor finds it after a crash: at the last flush. Writes of the dead process go
+    /// to the database it had.
+    #[must_use]
+    pub fn after_crash(&self) -> Self {
+        let flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { map: Mutex::new(flushed.clone()), flushed: Mutex::new(flushed) }
+    }
+
     /// All pairs, for comparing replicas in tests.
     #[must_use]
     pub fn dump(&self) -> Vec<(Cf, Vec<u8>, Bytes)> {
@@ -51,6 +62,8 @@ impl Kv for MemoryKv {
     }
 
     fn flush(&self) -> Result<(), KvError> {
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        *self.flushed.lock().unwrap_or_else(PoisonError::into_inner) = map;
         Ok(())
     }
 }
