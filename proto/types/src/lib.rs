@@ -16,6 +16,7 @@
 pub mod clock;
 pub mod cluster_map;
 pub mod code;
+pub mod exposition;
 pub mod ids;
 pub mod intent;
 pub mod limits;
