@@ -3,14 +3,14 @@
 //! An entry is applied again after a restart, perhaps by a later release, and on the other replicas by an earlier one: a
 //! rule that changes here changes what old entries did. Such a rule needs a command of its own.
 
-use crate::cluster::{ClusterState, Level, NodeRecord, NodeState, shorten};
-use crate::command::{Command, DecodeError, decode, encode};
+use crate::cluster::{ClusterState, Leading, Level, NodeRecord, NodeState, shorten};
+use crate::command::{Command, DecodeError, LeaderChange, decode, encode};
 use crate::limits::{ADDRESS_BYTES_MAX, CONTAINERS_MAX, NODES_MAX};
 use crate::refusal::Refusal;
 use crate::settings;
 use phoenixmldb_types::limits::IDENTIFIER_BYTES_MAX;
 use phoenixmldb_types::shard_map::{HashRange, Replica, Shard};
-use phoenixmldb_types::{ContainerId, Epoch, MapContainer, MapNode, NodeName, Settings, ShardId, ShardMap};
+use phoenixmldb_types::{ContainerId, Epoch, GroupId, MapContainer, MapNode, NodeName, Settings, ShardId, ShardMap};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -106,6 +106,12 @@ fn change(state: &mut ClusterState, command: &Command) -> Result<Outcome, Refusa
         }
         Command::NodeStateChanged { node, state: new, reason, now_ms } => {
             node_state_changed(state, node, *new, reason, *now_ms)
+        }
+        Command::LeadersChanged { changes, now_ms } => {
+            for change in changes {
+                leader_changed(state, change, *now_ms);
+            }
+            Ok(Outcome::Done)
         }
         Command::SetSettings { settings, now_ms } => set_settings(state, settings, *now_ms),
         Command::Record { level, subject, text, by, now_ms } => {
@@ -219,6 +225,41 @@ fn node_state_changed(
         (NodeState::Joining | NodeState::Healthy | NodeState::Suspect, _) => {}
     }
     Ok(Outcome::Done)
+}
+
+/// The first leader of a group is no event, nor is one that was told before.
+fn leader_changed(state: &mut ClusterState, change: &LeaderChange, now_ms: u64) {
+    let LeaderChange { group, leader, term, before, .. } = change;
+    let known = state.leaders.get(group).cloned();
+    if known.as_ref().is_some_and(|known| known.term >= *term) {
+        return;
+    }
+    state.leaders.insert(*group, Leading { leader: leader.clone(), term: *term });
+    let Some(known) = known else { return };
+    // A leader that is silent for less than the shortest election timeout has given its leadership away.
+    let lost = change.silent_ms.filter(|silent_ms| *silent_ms >= state.settings.election_timeout_min_ms);
+    let from = before.clone().unwrap_or(known.leader);
+    let elected = change.election_ms.map(|ms| format!(", elected in {ms} ms")).unwrap_or_default();
+    if *group == GroupId::CONTROL {
+        if let Some(silent_ms) = lost {
+            let text = format!("heartbeat lost {from}→{leader}");
+            state.record(now_ms, Level::Warn, "control", &text, "raft");
+            let text = format!("election timeout on {leader} after {silent_ms} ms without a leader");
+            state.record(now_ms, Level::Warn, "control", &text, "raft");
+        }
+        let handed = if lost.is_none() && change.silent_ms.is_some() { ", handed over" } else { "" };
+        let text = format!("new leader {leader} in term {term}, after {from}{handed}{elected}");
+        state.record(now_ms, Level::Info, "control", &text, "raft");
+        return;
+    }
+    let why = match (lost, change.silent_ms) {
+        (Some(silent_ms), _) => format!(": heartbeats lost for {silent_ms} ms{elected}"),
+        (None, Some(_)) => ": handed over".to_owned(),
+        (None, None) => String::new(),
+    };
+    let subject = group.as_shard().map_or_else(|| group.to_string(), |shard| format!("shard {shard}"));
+    let level = if lost.is_some() { Level::Warn } else { Level::Info };
+    state.record(now_ms, level, &subject, &format!("leader {from}→{leader} in term {term}{why}"), "raft");
 }
 
 fn set_settings(state: &mut ClusterState, new: &Settings, now_ms: u64) -> Result<Outcome, Refusal> {

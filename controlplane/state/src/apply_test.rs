@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::limits::{CONTAINERS_MAX, EVENT_TEXT_BYTES_MAX, EVENTS_MAX, NODES_MAX};
-use crate::{ClusterState, Command, Level, NodeState, Outcome, Refusal, apply};
+use crate::{ClusterState, Command, LeaderChange, Level, NodeState, Outcome, Refusal, apply};
 use phoenixmldb_types::shard_map::Replica;
 use phoenixmldb_types::{
-    ClusterId, Code, ContainerId, ContainerName, Epoch, MapContainer, MapNode, NodeName, RaftId, Settings,
+    ClusterId, Code, ContainerId, ContainerName, Epoch, GroupId, MapContainer, MapNode, NodeName, RaftId, Settings,
+    ShardId,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -434,7 +435,50 @@ fn one_of_each() -> Vec<Command> {
             now_ms: 9,
         },
         forget("node2"),
+        leads(GroupId::CONTROL, "node1", 1, None),
+        leads(GroupId::CONTROL, "node3", 2, Some(("node1", 212, 8))),
     ]
+}
+
+fn leads(group: GroupId, leader: &str, term: u64, after: Option<(&str, u64, u64)>) -> Command {
+    let change = LeaderChange {
+        group,
+        leader: NodeName::parse(leader).unwrap(),
+        term,
+        before: after.map(|(before, ..)| NodeName::parse(before).unwrap()),
+        silent_ms: after.map(|(_, silent_ms, _)| silent_ms),
+        election_ms: after.map(|(.., election_ms)| election_ms),
+    };
+    Command::LeadersChanged { changes: vec![change], now_ms: 10 }
+}
+
+#[test]
+fn a_new_leader_is_told_once_and_the_first_one_not_at_all() {
+    let mut state = ClusterState::default();
+    one_of_each().iter().take(1).for_each(|command| drop(apply(&mut state, command)));
+    let mut told = |command: &Command| {
+        let before = state.next_event;
+        assert_eq!(apply(&mut state, command), Outcome::Done);
+        let new = state.events.iter().filter(|event| event.id >= before);
+        new.map(|event| format!("{}: {}", event.subject, event.text)).collect::<Vec<_>>()
+    };
+    let shard = GroupId::shard(ShardId(7));
+    assert_eq!(told(&leads(shard, "node1", 1, None)), [""; 0]);
+    let lost = leads(shard, "node2", 2, Some(("node1", 230, 9)));
+    assert_eq!(told(&lost), ["shard 7: leader node1→node2 in term 2: heartbeats lost for 230 ms, elected in 9 ms"]);
+    assert_eq!(told(&lost), [""; 0], "another control leader heard the same");
+    let given = leads(shard, "node1", 3, Some(("node2", 20, 4)));
+    assert_eq!(told(&given), ["shard 7: leader node2→node1 in term 3: handed over"]);
+    assert_eq!(told(&leads(shard, "node3", 4, None)), ["shard 7: leader node1→node3 in term 4"]);
+    assert_eq!(told(&leads(GroupId::CONTROL, "node1", 5, None)), [""; 0]);
+    assert_eq!(
+        told(&leads(GroupId::CONTROL, "node2", 6, Some(("node1", 251, 12)))),
+        [
+            "control: heartbeat lost node1→node2",
+            "control: election timeout on node2 after 251 ms without a leader",
+            "control: new leader node2 in term 6, after node1, elected in 12 ms",
+        ]
+    );
 }
 
 /// Logs and snapshots outlive releases: what an earlier one wrote is read by this one, and the other way round.

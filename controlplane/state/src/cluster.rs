@@ -4,7 +4,7 @@ use crate::command::{DecodeError, decode, encode};
 use crate::limits::{EVENT_TEXT_BYTES_MAX, EVENTS_MAX};
 use phoenixmldb_types::shard_map::Replica;
 use phoenixmldb_types::{
-    ClusterId, ClusterMap, ContainerName, MapContainer, MapNode, NodeName, RaftId, Settings, ShardMap,
+    ClusterId, ClusterMap, ContainerName, GroupId, MapContainer, MapNode, NodeName, RaftId, Settings, ShardMap,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -98,6 +98,15 @@ pub struct NodeRecord {
     pub state_since_ms: u64,
 }
 
+/// Who leads a group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Leading {
+    /// Who.
+    pub leader: NodeName,
+    /// In which term.
+    pub term: u64,
+}
+
 /// What the control group agrees on. Changed by [`apply`](crate::apply) and nothing else.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ClusterState {
@@ -113,6 +122,9 @@ pub struct ClusterState {
     pub next_container: u64,
     /// Where shards are.
     pub shards: ShardMap,
+    /// The last leader told of each group: what makes a change an event once. Heartbeats know better who leads now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leaders: BTreeMap<GroupId, Leading>,
     /// The newest events, oldest first.
     pub events: VecDeque<Event>,
     /// Id of the next event.
