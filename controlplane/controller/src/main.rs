@@ -2,9 +2,10 @@
 
 use clap::Parser;
 use phoenixmldb_controller::config::{ConfigError, check_settings, duration_ms, duration_range_ms, peers};
+use phoenixmldb_controller::http::no_more_metrics;
+use phoenixmldb_controller::link::no_load;
 use phoenixmldb_controller::process::{complaint, end_on_fatal, until_signal};
 use phoenixmldb_controller::{FileConfig, Process, ProcessConfig, StartError};
-use phoenixmldb_proto::admin::NodeLoad;
 use phoenixmldb_types::clock::SystemClock;
 use phoenixmldb_types::{ClusterId, NodeName};
 use std::io::IsTerminal;
@@ -175,16 +176,15 @@ async fn run(config: ProcessConfig) -> Result<(), StartError> {
         let groups = process.open_groups(&membership, end_on_fatal())?;
         let controller = process.start_controller(&groups, &membership).await?;
         let link = process.link(&membership, controller.is_some())?;
-        process.serve(&groups, controller, &link, |_| {}, |_| {})?;
+        process.serve(&groups, controller, &link, no_more_metrics(), |_| {}, |_| {})?;
         process.readiness().serves();
         tracing::info!(client = process.client_address(), peer = process.own().peer_address, "serves");
         Ok::<_, StartError>((groups, link))
     };
     let served = tokio::select! { served = serving => Some(served?), none = stop => none };
     if let Some((groups, link)) = served {
-        let load = Arc::new(NodeLoad::default);
         tokio::select! {
-            () = link.run(groups.clone(), load, process.readiness().clone()) => {}
+            () = link.run(groups.clone(), no_load(), process.readiness().clone()) => {}
             () = until_signal() => {}
         }
         groups.shutdown().await;

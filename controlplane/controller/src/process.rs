@@ -11,7 +11,7 @@ use crate::controller::Controller;
 use crate::data_dir::{DataDir, Member, Membership};
 use crate::error::StartError;
 use crate::forming::{Hello, Step, decide};
-use crate::http::{Readiness, Scrape, forming_routes, routes};
+use crate::http::{MoreMetrics, Readiness, Scrape, Scraped, forming_routes, listing, routes};
 use crate::limits::HELLO_INTERVAL_MS;
 use crate::link::Link;
 use crate::metrics;
@@ -376,12 +376,13 @@ impl Process {
         Ok(Link::new(Arc::new(client), node, self.dir.clone(), known))
     }
 
-    /// Serves everything on both ports; `add` puts in the services of the data role.
+    /// Serves everything on both ports; `add` puts in the services of the data role, `more` its metrics.
     pub fn serve(
         &self,
         groups: &Arc<Groups>,
         controller: Option<Arc<Controller>>,
         link: &Link,
+        more: MoreMetrics,
         add_client: impl FnOnce(&mut RoutesBuilder),
         add_peer: impl FnOnce(&mut RoutesBuilder),
     ) -> Result<View, StartError> {
@@ -407,17 +408,31 @@ impl Process {
         add_client(&mut client);
         let (own, readiness, scraped) = (self.own.name.clone(), self.readiness.clone(), groups.clone());
         let process: Scrape = Arc::new(move || {
-            let groups: Vec<_> = scraped.all().iter().map(|group| (group.id(), group.status())).collect();
-            let text = metrics::process(own.as_str(), readiness.uptime_s(), scraped.rejected_total(), &groups);
-            async move { text }.boxed()
+            let groups = scraped.all();
+            let mut families = metrics::process(&metrics::ProcessView {
+                node: own.as_str(),
+                uptime_s: readiness.uptime_s(),
+                rejected_total: scraped.rejected_total(),
+                groups: groups.iter().map(|group| (group.id(), group.status(), group.metrics())).collect(),
+                log: scraped.log_metrics(),
+                lateness: scraped.lateness(),
+                traffic: scraped.traffic(),
+            });
+            families.extend(more());
+            async move { Scraped { families, control_applied: None } }.boxed()
         });
         let shown = view.clone();
         let cluster: Scrape = Arc::new(move || {
             let view = shown.clone();
-            async move { metrics::cluster(&view.snapshot().await) }.boxed()
+            let scrape = async move {
+                let snapshot = view.snapshot().await;
+                Scraped { families: metrics::cluster(&snapshot), control_applied: Some(snapshot.control_applied) }
+            };
+            scrape.boxed()
         });
         let http: Router = routes(self.readiness.clone(), process, cluster);
-        self.client_port.serve(http.merge(client.routes().prepare().into_axum_router()));
+        let all = http.merge(client.routes().prepare().into_axum_router());
+        self.client_port.serve(all.layer(axum::middleware::from_fn(listing)));
         Ok(view)
     }
 

@@ -10,7 +10,6 @@ use clap::Parser;
 use phoenixmldb_controller::process::{complaint, end_on_fatal, until_signal};
 use phoenixmldb_controller::{Process, ProcessConfig, StartError};
 use phoenixmldb_node::{DataNode, DataNodeConfig};
-use phoenixmldb_proto::admin::NodeLoad;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -89,10 +88,12 @@ async fn run(config: ProcessConfig) -> Result<(), StartError> {
         on_fatal,
     })
     .map_err(|fault| StartError::Fault(fault.to_string()))?;
+    let (figures, load) = (node.figures().clone(), node.figures().clone());
     process.serve(
         &groups,
         controller,
         &link,
+        Arc::new(move || figures.families()),
         |routes| node.add_client_services(routes),
         |routes| node.add_peer_services(routes),
     )?;
@@ -106,7 +107,7 @@ async fn run(config: ProcessConfig) -> Result<(), StartError> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = link.run(groups.clone(), Arc::new(NodeLoad::default), process.readiness().clone()) => {}
+        () = link.run(groups.clone(), Arc::new(move || load.load()), process.readiness().clone()) => {}
         () = serving => {}
         () = until_signal() => {}
     }

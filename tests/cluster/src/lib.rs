@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)] // a step that fails is a failed test
 
+pub mod http;
+
 use phoenixmldb_cli::demo::local::{LocalCluster, LocalNode, free_ports};
 use phoenixmldb_client::{Client, ClusterClientOptions};
 use std::path::Path;
