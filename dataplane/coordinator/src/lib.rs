@@ -15,7 +15,6 @@ pub mod error;
 mod fetch;
 pub mod items;
 pub mod limits;
-mod point;
 pub mod query;
 pub mod retry;
 pub mod router;

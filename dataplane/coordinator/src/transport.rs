@@ -18,24 +18,18 @@ use std::time::Duration;
 /// Why a replica did not answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransportError {
-    /// It could not be reached, or could not serve the request; nothing has happened.
+    /// It could not be reached, or the answer was lost: a write may have happened.
     #[error("unreachable: {0}")]
     Unreachable(String),
-    /// The request was sent and its answer was lost: a write may have happened, or may happen yet.
-    #[error("the answer was lost: {0}")]
-    Lost(String),
     /// It does not lead the shard.
     #[error("not the leader")]
     NotLeader {
         /// Who does, if it knows.
         leader: Option<NodeName>,
     },
-    /// It is out of touch with its group: it leads without a quorum, or follows a leader that has fallen silent.
+    /// It leads, but reaches no quorum.
     #[error("no quorum")]
-    NoQuorum {
-        /// Since when, in milliseconds since 1970.
-        since_ms: u64,
-    },
+    NoQuorum,
     /// It holds no replica of the shard.
     #[error("no replica here")]
     NoReplica,
@@ -80,8 +74,8 @@ pub struct FragmentRequest {
     pub container: ContainerId,
     /// The container's name, for document URIs.
     pub container_name: String,
-    /// How the documents are read: at a timestamp, strong or stale.
-    pub read: Read,
+    /// The timestamp to read at.
+    pub read_ts: Timestamp,
     /// Its text.
     pub query: String,
     /// Once over all documents of the shard instead of once per document.
@@ -135,16 +129,6 @@ pub enum Read {
     At(Timestamp),
     /// By any replica from what it has applied, at its resolved timestamp.
     Stale,
-    /// By any replica that has resolved this timestamp.
-    StaleAt(Timestamp),
-}
-
-impl Read {
-    /// Whether any replica may serve it.
-    #[must_use]
-    pub const fn is_stale(self) -> bool {
-        matches!(self, Self::Stale | Self::StaleAt(_))
-    }
 }
 
 /// How a read was served.
@@ -238,7 +222,7 @@ pub trait ShardTransport: Send + Sync + 'static {
         limit: Duration,
     ) -> Result<(u64, u64), TransportError>;
 
-    /// Starts a fragment on a replica that may serve its kind of read.
+    /// Starts a fragment on the shard's leader.
     async fn fragment(
         &self,
         node: &MapNode,
@@ -247,18 +231,15 @@ pub trait ShardTransport: Send + Sync + 'static {
         limit: Duration,
     ) -> Result<FragmentStream, TransportError>;
 
-    /// Reads all documents of a container.
+    /// Reads all documents of a container, at a timestamp.
     async fn scan(
         &self,
         node: &MapNode,
         shard: ShardId,
         container: ContainerId,
-        read: Read,
+        read_ts: Timestamp,
         limit: Duration,
     ) -> Result<DocumentStream, TransportError>;
-
-    /// How the replica would serve a stale read now; `read_ts` is the timestamp it has resolved.
-    async fn resolved(&self, node: &MapNode, shard: ShardId, limit: Duration) -> Result<Served, TransportError>;
 
     /// A timestamp larger than every one given out before the call.
     async fn timestamp(&self, limit: Duration) -> Result<Timestamp, String>;
