@@ -6,9 +6,9 @@ use phoenixmldb_proto::v1::container_service_client::ContainerServiceClient;
 use phoenixmldb_proto::v1::document_service_client::DocumentServiceClient;
 use phoenixmldb_proto::v1::{
     Consistency, ContainerInfo, ContainerOptions, CreateContainerRequest, CreateContainerResponse,
-    DeleteContainerRequest, DeleteDocumentRequest, DeleteDocumentResponse, DocumentExistsRequest, GetContainerRequest,
-    GetDocumentRequest, GetDocumentResponse, ListContainersRequest, ListDocumentsRequest, ListDocumentsResponse,
-    PutDocumentRequest, PutDocumentResponse,
+    DeleteContainerRequest, DeleteDocumentRequest, DeleteDocumentResponse, DocumentExistsRequest,
+    DocumentExistsResponse, GetContainerRequest, GetDocumentRequest, GetDocumentResponse, ListContainersRequest,
+    ListDocumentsRequest, ListDocumentsResponse, PutDocumentRequest, PutDocumentResponse,
 };
 use tonic::transport::Channel;
 
@@ -134,12 +134,47 @@ impl Client {
         .await
     }
 
-    /// Whether a document exists.
-    pub async fn document_exists(&self, container: &str, name: &str) -> Result<bool, ClientError> {
-        let message = DocumentExistsRequest { container: container.to_owned(), name: name.to_owned(), consistency: 0 };
+    /// Reads a document as it was at a timestamp. Refusal: `DOCUMENT_NOT_FOUND`.
+    pub async fn get_document_at(
+        &self,
+        container: &str,
+        name: &str,
+        timestamp: u64,
+        consistency: Consistency,
+    ) -> Result<GetDocumentResponse, ClientError> {
+        let message = GetDocumentRequest {
+            container: container.to_owned(),
+            name: name.to_owned(),
+            consistency: consistency.into(),
+            at_timestamp: Some(timestamp),
+        };
         self.run(None, |channel| {
             let request = self.request(message.clone());
-            async move { Ok(documents(channel).document_exists(request).await?.into_inner().exists) }
+            async move { Ok(documents(channel).get_document(request).await?.into_inner()) }
+        })
+        .await
+    }
+
+    /// Whether a document exists.
+    pub async fn document_exists(&self, container: &str, name: &str) -> Result<bool, ClientError> {
+        Ok(self.document_exists_with(container, name, Consistency::Unspecified).await?.exists)
+    }
+
+    /// Whether a document exists, and how that was found out.
+    pub async fn document_exists_with(
+        &self,
+        container: &str,
+        name: &str,
+        consistency: Consistency,
+    ) -> Result<DocumentExistsResponse, ClientError> {
+        let message = DocumentExistsRequest {
+            container: container.to_owned(),
+            name: name.to_owned(),
+            consistency: consistency.into(),
+        };
+        self.run(None, |channel| {
+            let request = self.request(message.clone());
+            async move { Ok(documents(channel).document_exists(request).await?.into_inner()) }
         })
         .await
     }
@@ -174,12 +209,24 @@ impl Client {
         page_size: u32,
         page_token: &str,
     ) -> Result<ListDocumentsResponse, ClientError> {
+        self.list_documents_with(container, prefix, page_size, page_token, Consistency::Unspecified).await
+    }
+
+    /// As [`Client::list_documents`], as strong as asked.
+    pub async fn list_documents_with(
+        &self,
+        container: &str,
+        prefix: &str,
+        page_size: u32,
+        page_token: &str,
+        consistency: Consistency,
+    ) -> Result<ListDocumentsResponse, ClientError> {
         let message = ListDocumentsRequest {
             container: container.to_owned(),
             prefix: prefix.to_owned(),
             page_size,
             page_token: page_token.to_owned(),
-            consistency: 0,
+            consistency: consistency.into(),
         };
         self.run(None, |channel| {
             let request = self.request(message.clone());

@@ -76,7 +76,9 @@ impl Client {
         self.query_with(query, Vec::new(), QueryOptions::default()).await
     }
 
-    /// Runs a query and gathers its items; an attempt that fails half-way is repeated whole.
+    /// Runs a query with options and gathers its items: one shard only (`shard_key`), without shards out of reach
+    /// (`allow_partial`), as strong as asked (`consistency`); the summary says how it was answered. An attempt
+    /// that fails half-way is repeated whole.
     pub async fn query_with(
         &self,
         query: &str,

@@ -5,7 +5,7 @@ use crate::limits::{
     PROPOSAL_WAIT_MS_MAX, PROPOSALS_IN_FLIGHT_MAX, PROPOSED_BYTES_IN_FLIGHT_MAX, TRANSFER_LAG_ENTRIES_MAX,
     TRANSFER_TIMEOUT_MS,
 };
-use crate::meter::{GroupMeter, GroupMetrics, count};
+use crate::meter::{Election, GroupMeter, GroupMetrics, count};
 use crate::network::{Network, Sends};
 use crate::type_config::{C, Command, Peer, Raft};
 use bytes::Bytes;
@@ -37,6 +37,20 @@ pub enum Role {
     Stopped,
 }
 
+impl Role {
+    /// The word of the API.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Candidate => "candidate",
+            Self::Learner => "learner",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
 /// A group as this replica sees it.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct GroupStatus {
@@ -64,6 +78,9 @@ pub struct GroupStatus {
     pub matched: BTreeMap<u64, u64>,
     /// On the leader: milliseconds since a quorum last answered.
     pub quorum_age_ms: Option<u64>,
+    /// Milliseconds since this replica was in touch with its group: a leader with a quorum, others with their leader;
+    /// since it was opened here when it never was.
+    pub silent_ms: u64,
 }
 
 /// Proof of having been the leader at one moment; refused later if leadership has changed since.
@@ -174,6 +191,31 @@ impl RaftGroup {
         self.inner.meter.read()
     }
 
+    /// How this replica last came to lead; `None` when it never did.
+    #[must_use]
+    pub fn election(&self) -> Option<Election> {
+        self.inner.meter.election.lock().clone()
+    }
+
+    /// Whether this replica has been out of touch with its group for so long that an election should have ended it: on a
+    /// leader its lease and one election, on others two elections.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        u128::from(self.silent_ms()) > self.inner.election_timeout_max.as_millis() * 2
+    }
+
+    /// As [`GroupStatus::silent_ms`], and cheaper.
+    #[must_use]
+    pub fn silent_ms(&self) -> u64 {
+        let metrics = self.inner.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        match (metrics.state, &metrics.last_quorum_acked) {
+            (ServerState::Leader, _) if metrics.membership_config.membership().voter_ids().count() == 1 => 0,
+            (ServerState::Leader, Some(at)) => u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX),
+            _ => self.inner.meter.leader_silent_ms(),
+        }
+    }
+
     /// Which group it is.
     #[must_use]
     pub fn id(&self) -> GroupId {
@@ -273,6 +315,9 @@ impl RaftGroup {
     ///
     /// Cancel safe. Errors: [`GroupError::NotLeader`], [`GroupError::NoQuorum`].
     pub async fn read_barrier(&self) -> Result<(), GroupError> {
+        if self.is_cut_off() && self.leadership().is_some() {
+            return Err(GroupError::NoQuorum);
+        }
         let read = self.inner.raft.ensure_linearizable(ReadPolicy::ReadIndex);
         let limit = self.inner.election_timeout_max * 2;
         match tokio::time::timeout(limit, read).await {
@@ -316,7 +361,10 @@ impl RaftGroup {
             ServerState::Shutdown => Role::Stopped,
         };
         let matched = metrics.replication.unwrap_or_default();
+        let quorum_age_ms =
+            metrics.last_quorum_acked.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX));
         GroupStatus {
+            silent_ms: self.silent_ms(),
             term: metrics.current_term,
             role,
             leader: metrics.current_leader.and_then(|id| membership.get_node(&id).cloned()),
@@ -328,10 +376,14 @@ impl RaftGroup {
             voters: nodes(true),
             learners: nodes(false),
             matched: matched.into_iter().map(|(id, log)| (id, log.map_or(0, |log| log.index))).collect(),
-            quorum_age_ms: metrics
-                .last_quorum_acked
-                .map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            quorum_age_ms,
         }
+    }
+
+    /// The member with this identity.
+    pub(crate) fn member(&self, id: u64) -> Option<Peer> {
+        let metrics = self.inner.raft.metrics();
+        metrics.borrow_watched().membership_config.membership().get_node(&id).cloned()
     }
 
     /// Who leads, as far as this replica knows.

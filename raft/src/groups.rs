@@ -5,7 +5,7 @@ use crate::group::RaftGroup;
 use crate::limits::{APPEND_ENTRIES_MAX, SNAPSHOT_TRANSFER_MS_MAX, SNAPSHOTS_ARRIVING_MAX, TICK_MS};
 use crate::log_store::{LogEngine, LogMetrics, LogStore};
 use crate::machine::{Machine, ReplicatedState};
-use crate::meter::{GroupMeter, Histogram, Latencies};
+use crate::meter::{GroupMeter, Histogram, Latencies, PeerTraffic};
 use crate::network::{Network, Transport};
 use crate::type_config::Peer;
 use openraft::{Config, SnapshotPolicy};
@@ -170,6 +170,12 @@ impl Groups {
     #[must_use]
     pub fn log_metrics(&self) -> LogMetrics {
         self.engine.metrics()
+    }
+
+    /// What was sent to each peer.
+    #[must_use]
+    pub fn traffic(&self) -> Vec<PeerTraffic> {
+        self.transport.traffic()
     }
 
     /// How late the Raft runtime runs its timers. Beyond a quarter of the election timeout, elections are near.

@@ -17,6 +17,7 @@ use crate::snapshot::{SnapshotData, SnapshotReader, Spool, SpoolError};
 use crate::type_config::{Snapshot, SnapshotMeta, Vote, decode, encode};
 use bytes::Bytes;
 use openraft::async_runtime::WatchReceiver;
+use openraft::raft::AppendEntriesResponse;
 use phoenixmldb_types::GroupId;
 
 impl Groups {
@@ -74,7 +75,11 @@ impl RaftGroup {
             Kind::Append => {
                 let request = decode("append request", body).map_err(|error| text(&error))?;
                 let _shared = self.gate().read().await;
-                raft.append_entries(request).await.map(|reply| encode(&reply)).map_err(|error| text(&error))
+                let reply = raft.append_entries(request).await.map_err(|error| text(&error))?;
+                if !matches!(reply, AppendEntriesResponse::HigherVote(_)) {
+                    self.meter().leader_heard();
+                }
+                Ok(encode(&reply))
             }
             Kind::Vote => {
                 let request = decode("vote request", body).map_err(|error| text(&error))?;

@@ -52,7 +52,7 @@ pub use group::{GroupStatus, LeaderToken, RaftGroup, Role};
 pub use groups::{Groups, GroupsConfig, Timing};
 pub use log_store::{LogEngine, LogMetrics, LogOp, MemoryLog};
 pub use machine::{CommittedEntry, ReplicatedState};
-pub use meter::{GroupMetrics, Latencies};
+pub use meter::{Election, GroupMetrics, Histogram, LATENCY_BOUNDS_US, Latencies, PeerTraffic};
 pub use network::{Transport, TransportError};
 pub use snapshot::{SnapshotReader, Spool};
 pub use type_config::Peer;

@@ -10,7 +10,7 @@
 //! ```
 
 use crate::limits::{APPENDS_IN_FLIGHT_MAX, LINK_BYTES_PER_MS_MIN};
-use crate::meter::{GroupMeter, count};
+use crate::meter::{GroupMeter, PeerTraffic, count};
 use crate::snapshot::{SnapshotData, SnapshotReader};
 use crate::type_config::{C, Peer, Snapshot, Vote, decode, encode};
 use async_trait::async_trait;
@@ -28,6 +28,7 @@ use phoenixmldb_types::GroupId;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 /// What a request frame asks; the numbers are the wire's.
@@ -97,6 +98,11 @@ pub trait Transport: Send + Sync + 'static {
         body: Bytes,
     ) -> Result<Bytes, TransportError>;
 
+    /// What was sent to each peer; nothing for transports that do not count.
+    fn traffic(&self) -> Vec<PeerTraffic> {
+        Vec::new()
+    }
+
     /// Sends a snapshot and returns the receiver's vote, encoded.
     async fn send_snapshot(
         &self,
@@ -154,11 +160,13 @@ pub(crate) struct Link {
     network: Network,
     peer: Peer,
     lane: Lane,
+    heartbeats: Arc<AtomicU64>,
 }
 
 impl Network {
     fn link(&self, target: u64, node: &Peer, lane: Lane) -> Link {
-        Link { network: self.clone(), peer: Peer { raft_id: target, ..node.clone() }, lane }
+        let heartbeats = self.meter.heartbeats_to(target);
+        Link { network: self.clone(), peer: Peer { raft_id: target, ..node.clone() }, lane, heartbeats }
     }
 }
 
@@ -211,7 +219,10 @@ impl Link {
     ) -> Result<AppendEntriesResponse<C>, RPCError<C>> {
         let body = encode(&request);
         let ttl = match self.lane {
-            Lane::Urgent => option.hard_ttl(),
+            Lane::Urgent => {
+                count(&self.heartbeats);
+                option.hard_ttl()
+            }
             Lane::Bulk => self.network.append_ttl + Duration::from_millis(body.len() as u64 / LINK_BYTES_PER_MS_MIN),
         };
         self.call(self.lane, Kind::Append, RPCTypes::AppendEntries, body, ttl).await

@@ -15,6 +15,7 @@ use crate::limits::{
     SNAPSHOT_IDLE_MS_MAX,
 };
 use crate::machine::blocking;
+use crate::meter::PeerTraffic;
 use crate::network::{Kind, Lane, Transport, TransportError};
 use crate::snapshot::{SnapshotReader, SpoolError};
 use crate::type_config::Peer;
@@ -32,6 +33,7 @@ use phoenixmldb_types::GroupId;
 use std::collections::{BTreeMap, HashMap};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -52,13 +54,29 @@ pub struct GrpcTransport {
     own_id: u64,
     runtime: tokio::runtime::Handle,
     lanes: Mutex<BTreeMap<(u64, Lane), Queue>>,
+    sent: Mutex<BTreeMap<(u64, Lane), Arc<Sent>>>,
+}
+
+/// What was sent over one lane, by all its connections.
+#[derive(Default)]
+struct Sent {
+    peer: String,
+    messages: AtomicU64,
+    frames: AtomicU64,
+    bytes: AtomicU64,
+    snapshot_bytes: AtomicU64,
 }
 
 impl GrpcTransport {
     /// Tasks run on `runtime`, which should be the Raft runtime.
     #[must_use]
     pub fn new(cluster_id: String, own_id: u64, runtime: tokio::runtime::Handle) -> Arc<Self> {
-        Arc::new(Self { cluster_id, own_id, runtime, lanes: Mutex::default() })
+        Arc::new(Self { cluster_id, own_id, runtime, lanes: Mutex::default(), sent: Mutex::default() })
+    }
+
+    fn sent(&self, peer: &Peer, lane: Lane) -> Arc<Sent> {
+        let named = || Arc::new(Sent { peer: peer.name.clone(), ..Sent::default() });
+        self.sent.lock().entry((peer.raft_id, lane)).or_insert_with(named).clone()
     }
 
     /// The queue towards a peer; its task is started by the first frame.
@@ -69,7 +87,8 @@ impl GrpcTransport {
             Some(sender) if !sender.is_closed() => sender.clone(),
             _ => {
                 let (sender, receiver) = mpsc::channel(FRAMES_QUEUED_MAX);
-                let pump = Pump { cluster_id: self.cluster_id.clone(), own_id: self.own_id, peer: peer.clone() };
+                let (cluster_id, sent) = (self.cluster_id.clone(), self.sent(peer, lane));
+                let pump = Pump { cluster_id, own_id: self.own_id, peer: peer.clone(), sent };
                 self.runtime.spawn(pump.run(receiver));
                 lanes.insert(key, sender.clone());
                 sender
@@ -103,6 +122,7 @@ struct Pump {
     cluster_id: String,
     own_id: u64,
     peer: Peer,
+    sent: Arc<Sent>,
 }
 
 impl Pump {
@@ -165,6 +185,9 @@ impl Pump {
                             break;
                         }
                     }
+                    self.sent.messages.fetch_add(1, Ordering::Relaxed);
+                    self.sent.frames.fetch_add(frames.len() as u64, Ordering::Relaxed);
+                    self.sent.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
                     let (from, to) = (self.own_id, self.peer.raft_id);
                     permit.send(FrameBatch { cluster_id: self.cluster_id.clone(), from, to, frames });
                     // Callers that gave up leave their entry behind.
@@ -218,6 +241,23 @@ impl Transport for GrpcTransport {
         answer.await.map_err(|_| unreachable("the connection was dropped"))?
     }
 
+    fn traffic(&self) -> Vec<PeerTraffic> {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let sent = self.sent.lock();
+        let traffic = sent.iter().map(|((_, lane), sent)| PeerTraffic {
+            peer: sent.peer.clone(),
+            lane: match lane {
+                Lane::Urgent => "urgent",
+                Lane::Bulk => "bulk",
+            },
+            messages_total: number(&sent.messages),
+            frames_total: number(&sent.frames),
+            bytes_total: number(&sent.bytes),
+            snapshot_bytes_total: number(&sent.snapshot_bytes),
+        });
+        traffic.collect()
+    }
+
     async fn send_snapshot(
         &self,
         peer: &Peer,
@@ -231,6 +271,7 @@ impl Transport for GrpcTransport {
         let (sender, receiver) = mpsc::channel(2);
         let (cluster_id, from, to) = (self.cluster_id.clone(), self.own_id, peer.raft_id);
         let header = SnapshotHeader { cluster_id, from, to, group: group.0, vote, meta };
+        let sent = self.sent(peer, Lane::Bulk);
         let (progress, mut seen) = tokio::sync::watch::channel(0u64);
         // Reading a state blocks on its disk: a thread of its own, paced by the connection.
         let reader = self.runtime.spawn_blocking(move || -> Result<(), String> {
@@ -241,6 +282,7 @@ impl Transport for GrpcTransport {
             while let Some(data) = chunks.next_chunk().map_err(|fault| fault.to_string())? {
                 total.update(&data);
                 count += 1;
+                sent.snapshot_bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
                 let digest = xxh3_64(&data);
                 sender.blocking_send(part(Part::Chunk(SnapshotChunk { data, digest }))).map_err(gone)?;
                 progress.send_replace(count);

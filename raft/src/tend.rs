@@ -7,8 +7,11 @@
 use crate::error::GroupError;
 use crate::group::{RaftGroup, stopped};
 use crate::limits::{PURGE_BATCH_ENTRIES, PURGE_HELD_ENTRIES_MAX, PURGE_MARGIN_ENTRIES};
-use crate::meter::count;
+use crate::meter::{Election, count};
+use openraft::ServerState;
 use openraft::async_runtime::WatchReceiver;
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// What decides how much of a log may go; all are log positions.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +34,19 @@ fn purge_upto(log: LogExtent, keep: u64) -> Option<u64> {
     (upto >= log.purged + PURGE_BATCH_ENTRIES).then_some(upto)
 }
 
+/// The elections of this replica, as far as they are seen.
+#[derive(Default)]
+struct Campaigns {
+    /// The term it last stood in.
+    term: u64,
+    /// When, until that is decided.
+    began: Option<Instant>,
+    /// How long the leader had been silent by then.
+    silent_ms: u64,
+    /// The last leader known.
+    before: Option<u64>,
+}
+
 impl RaftGroup {
     /// Purges the log so that about `keep` entries stay, never beyond the last snapshot, close to what is applied, or
     /// what a follower that receives a snapshot needs.
@@ -44,20 +60,46 @@ impl RaftGroup {
         }
     }
 
+    /// Remembers when this replica stood for election and how it came to lead.
+    fn note_election(&self, campaigns: &mut Campaigns, state: ServerState, term: u64, leader: Option<u64>) {
+        let (meter, silent_ms) = (self.meter(), self.meter().leader_silent_ms());
+        let stands = matches!(state, ServerState::Candidate | ServerState::Leader) && campaigns.term != term;
+        if stands {
+            (campaigns.term, campaigns.began, campaigns.silent_ms) = (term, Some(Instant::now()), silent_ms);
+            count(&meter.elections);
+            meter.election_timeout.record(Duration::from_millis(silent_ms));
+        }
+        match (state, campaigns.began) {
+            (ServerState::Leader, Some(began)) => {
+                let election_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                let before = campaigns.before.take().and_then(|id| self.member(id));
+                let silent_ms = campaigns.silent_ms;
+                *meter.election.lock() = Some(Election { term, before, silent_ms, election_ms });
+                count(&meter.elections_won);
+                campaigns.began = None;
+            }
+            (ServerState::Follower | ServerState::Learner | ServerState::Shutdown, _) => campaigns.began = None,
+            (ServerState::Candidate | ServerState::Leader, _) => {}
+        }
+        campaigns.before = leader.or(campaigns.before);
+    }
+
     /// Looks after the group until it stops, and says why; `None` for a wanted stop.
     ///
     /// Dropping the future ends the looking-after, not the group.
     pub(crate) async fn tend(&self, keep: u64) -> Option<String> {
         let mut metrics = self.raft().metrics();
         let (mut leader_seen, mut snapshot_seen) = (None, None);
+        let mut campaigns = Campaigns::default();
         loop {
-            let (running, leader, snapshot) = {
-                let metrics = metrics.borrow_watched();
-                (metrics.running_state.is_ok(), metrics.current_leader, metrics.snapshot)
+            let (running, leader, snapshot, state, term) = {
+                let now = metrics.borrow_watched();
+                (now.running_state.is_ok(), now.current_leader, now.snapshot, now.state, now.current_term)
             };
             if !running {
                 return self.fault();
             }
+            self.note_election(&mut campaigns, state, term, leader);
             if leader != leader_seen {
                 leader_seen = leader;
                 count(&self.meter().leader_changes);

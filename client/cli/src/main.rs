@@ -1,26 +1,27 @@
 //! `phoenixmldb-cluster`: parses, runs one verb, ends with its exit code.
 
-use clap::FromArgMatches;
+use clap::Parser;
 use phoenixmldb_cli::args::Cli;
-use phoenixmldb_cli::examples::grammar;
-use phoenixmldb_cli::output::complain;
 use phoenixmldb_cli::verbs;
 use std::process::ExitCode;
 
+#[allow(clippy::print_stderr)] // errors go to stderr: what, and what to type next
 fn main() -> ExitCode {
-    let cli = Cli::from_arg_matches(&grammar().get_matches()).unwrap_or_else(|error| error.exit());
-    let aim = cli.verb.aim();
+    let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            complain(&format!("error: cannot {aim}\n  why:  no threads can be started: {error}\n"));
+            eprintln!("phoenixmldb-cluster: no threads can be started: {error}");
             return ExitCode::FAILURE;
         }
     };
     match runtime.block_on(verbs::run(cli)) {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
-            complain(&error.lines(&aim));
+            eprintln!("phoenixmldb-cluster: {}", error.what);
+            if !error.next.is_empty() {
+                eprintln!("  {}", error.next);
+            }
             ExitCode::from(error.exit as u8)
         }
     }

@@ -3,6 +3,7 @@
 use crate::data_dir::Membership;
 use crate::error::StartError;
 use crate::limits::{DUTY_INTERVAL_MS, LEADER_SEARCH_MS, SETTLE_MS};
+use crate::link::election_report;
 use crate::machine::ControlMachine;
 use crate::observed::{Health, Heard, Observed};
 use crate::snapshot::{Taken, snapshot};
@@ -11,8 +12,9 @@ use parking_lot::Mutex;
 use phoenixmldb_placement::{PlacementNode, clock_voters, place};
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::admin::ClusterSnapshot;
+use phoenixmldb_proto::internal::ElectionReport;
 use phoenixmldb_raft::{GroupError, Groups, Peer, RaftGroup};
-use phoenixmldb_state::{ClusterState, Command, Level, Outcome};
+use phoenixmldb_state::{ClusterState, Command, LeaderChange, NodeState, Outcome};
 use phoenixmldb_types::clock::Clock;
 use phoenixmldb_types::{Code, GroupId, NodeName, Settings};
 use std::collections::BTreeMap;
@@ -205,7 +207,6 @@ impl Controller {
     /// Does what is the leader's to do, until the process ends.
     pub async fn run(self: Arc<Self>) {
         let mut led: Option<u64> = None;
-        let mut known: BTreeMap<NodeName, Health> = BTreeMap::new();
         let mut pulse = tokio::time::interval(Duration::from_millis(DUTY_INTERVAL_MS));
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -216,17 +217,16 @@ impl Controller {
             };
             if led != Some(token.term) {
                 led = Some(token.term);
-                known.clear();
                 *self.observed.lock() = Observed::since(self.clock.monotonic());
                 tracing::info!(term = token.term, "leads the control group");
             }
-            if let Err(error) = self.duties(&mut known).await {
+            if let Err(error) = self.duties().await {
                 tracing::debug!(%error, "a duty of the control leader waits");
             }
         }
     }
 
-    async fn duties(&self, known: &mut BTreeMap<NodeName, Health>) -> Result<(), PublicError> {
+    async fn duties(&self) -> Result<(), PublicError> {
         let state = self.state.borrow().clone();
         let now_ms = self.clock.wall_ms();
         if state.identity.is_none() {
@@ -250,28 +250,74 @@ impl Controller {
                 .map_err(|error| PublicError::new(Code::Forming, error.to_string()))?;
             self.propose(&Command::Place { shards, clock: clock_voters(&nodes), now_ms }).await?;
         }
-        self.note_health(&state, known, now_ms).await
+        self.note_leaders(&state, now_ms).await?;
+        self.note_health(&state, now_ms).await
     }
 
-    /// Makes an event of each node that went or came.
-    async fn note_health(
-        &self,
-        state: &ClusterState,
-        known: &mut BTreeMap<NodeName, Health>,
-        now_ms: u64,
-    ) -> Result<(), PublicError> {
-        let now = self.clock.monotonic();
-        for name in state.nodes.keys() {
-            let health = self.observed.lock().health(name, now);
-            let before = known.insert(name.clone(), health);
-            let (level, text) = match (before, health) {
-                (Some(Health::Down), Health::Healthy) => (Level::Info, "is back"),
-                (Some(Health::Healthy | Health::Suspect | Health::Joining), Health::Down) => (Level::Warn, "is down"),
-                _ => continue,
-            };
-            let (subject, text, by) = (name.to_string(), text.to_owned(), "control".to_owned());
-            self.propose(&Command::Record { level, subject, text, by, now_ms }).await?;
+    /// Tells of leaders that nobody was told of: of shards and the clock by their heartbeats, of the control group by its
+    /// own word.
+    async fn note_leaders(&self, state: &ClusterState, now_ms: u64) -> Result<(), PublicError> {
+        let changes = {
+            let observed = self.observed.lock();
+            let now = self.clock.monotonic();
+            let groups = state.shards.shards.iter().map(|shard| GroupId::shard(shard.id)).chain([GroupId::CLOCK]);
+            let mut changes: Vec<LeaderChange> = groups
+                .filter_map(|group| {
+                    let (leader, report) = observed.leader(group, now)?;
+                    Some(leader_change(group, leader.clone(), report.term, report.election.as_ref()))
+                })
+                .collect();
+            if let Some(token) = self.group.leadership() {
+                let election = self.group.election().map(|election| election_report(&election));
+                changes.push(leader_change(GroupId::CONTROL, self.own.clone(), token.term, election.as_ref()));
+            }
+            changes.retain(|change| state.leaders.get(&change.group).is_none_or(|known| known.term < change.term));
+            changes
+        };
+        if !changes.is_empty() {
+            self.propose(&Command::LeadersChanged { changes, now_ms }).await?;
         }
         Ok(())
+    }
+
+    /// Agrees on each node that is in another state than before.
+    async fn note_health(&self, state: &ClusterState, now_ms: u64) -> Result<(), PublicError> {
+        let now = self.clock.monotonic();
+        for (name, record) in &state.nodes {
+            let (health, silent_ms) = {
+                let observed = self.observed.lock();
+                (observed.health(name, now), observed.silent_ms(name, now))
+            };
+            let new = match health {
+                // Nothing was heard of it yet by this leader, which says nothing.
+                Health::Joining => continue,
+                Health::Healthy => NodeState::Healthy,
+                Health::Suspect => NodeState::Suspect,
+                Health::Down => NodeState::Down,
+            };
+            if new == record.state {
+                continue;
+            }
+            let reason = if new == NodeState::Healthy {
+                String::new()
+            } else {
+                format!("no heartbeat for {} s", silent_ms / 1000)
+            };
+            self.propose(&Command::NodeStateChanged { node: name.clone(), state: new, reason, now_ms }).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How the election went is told only by a leader that remembers the election of this term.
+fn leader_change(group: GroupId, leader: NodeName, term: u64, election: Option<&ElectionReport>) -> LeaderChange {
+    let election = election.filter(|election| election.term == term);
+    LeaderChange {
+        group,
+        leader,
+        term,
+        before: election.and_then(|election| NodeName::parse(&election.before).ok()),
+        silent_ms: election.map(|election| election.silent_ms),
+        election_ms: election.map(|election| election.election_ms),
     }
 }

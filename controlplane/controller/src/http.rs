@@ -1,19 +1,18 @@
 //! Plain HTTP on the client port: `/health`, `/ready`, `/metrics`, `/cluster/metrics`.
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use parking_lot::Mutex;
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_types::Code;
 use phoenixmldb_types::clock::Clock;
+use phoenixmldb_types::exposition::{self, Family};
 use std::fmt::Write;
 use std::sync::Arc;
-
-/// Why a node waits that was started without peers and that neither `init` nor `join` prepared.
-pub const NOT_INITIALISED: &str = "not initialised: run init or join";
 
 /// Whether a node serves, and why not.
 #[derive(Clone)]
@@ -64,8 +63,35 @@ impl Readiness {
     }
 }
 
-/// Something that can be scraped: Prometheus text, format 0.0.4.
-pub type Scrape = Arc<dyn Fn() -> futures::future::BoxFuture<'static, String> + Send + Sync>;
+/// What a scrape shows.
+#[derive(Clone, Debug, Default)]
+pub struct Scraped {
+    /// The metrics.
+    pub families: Vec<Family>,
+    /// What the control leader had applied, for a view of the cluster.
+    pub control_applied: Option<u64>,
+}
+
+/// Something that can be scraped.
+pub type Scrape = Arc<dyn Fn() -> futures::future::BoxFuture<'static, Scraped> + Send + Sync>;
+
+/// Further metrics of a process, of its data role.
+pub type MoreMetrics = Arc<dyn Fn() -> Vec<Family> + Send + Sync>;
+
+/// None.
+#[must_use]
+pub fn no_more_metrics() -> MoreMetrics {
+    Arc::new(Vec::new)
+}
+
+/// The pages of the port, and what they are for.
+const PAGES: &[(&str, &str)] = &[
+    ("/health", "whether the process runs"),
+    ("/live", "the same"),
+    ("/ready", "whether the node serves, and why not"),
+    ("/metrics", "metrics of this process"),
+    ("/cluster/metrics", "metrics of the whole cluster"),
+];
 
 #[derive(Clone)]
 struct Pages {
@@ -102,10 +128,10 @@ pub fn routes(readiness: Readiness, metrics: Scrape, cluster_metrics: Scrape) ->
         .route("/health", get(health))
         .route("/live", get(health))
         .route("/ready", get(ready))
-        .route("/metrics", get(|State(pages): State<Pages>| async move { text((pages.metrics)().await) }))
+        .route("/metrics", get(|State(pages): State<Pages>| async move { scraped((pages.metrics)().await) }))
         .route(
             "/cluster/metrics",
-            get(|State(pages): State<Pages>| async move { text((pages.cluster_metrics)().await) }),
+            get(|State(pages): State<Pages>| async move { scraped((pages.cluster_metrics)().await) }),
         )
         .with_state(Pages { readiness, metrics, cluster_metrics })
 }
@@ -113,12 +139,7 @@ pub fn routes(readiness: Readiness, metrics: Scrape, cluster_metrics: Scrape) ->
 /// Answers gRPC calls of a node that belongs to no cluster yet: `FORMING`, and why.
 async fn forming(State(pages): State<Pages>) -> Response {
     let reason = pages.readiness.reason().unwrap_or_else(|| "starting".to_owned());
-    let error = if reason == NOT_INITIALISED {
-        PublicError::new(Code::NotInitialised, reason)
-            .help("phoenixmldb-cluster init --help, or phoenixmldb-cluster join --help")
-    } else {
-        PublicError::new(Code::Forming, reason).help("phoenixmldb-cluster status")
-    };
+    let error = PublicError::new(Code::Forming, reason).help("phoenixmldb-cluster status");
     let error = match pages.readiness.cluster_id() {
         Some(cluster_id) => error.with("cluster_id", cluster_id),
         None => error,
@@ -128,7 +149,7 @@ async fn forming(State(pages): State<Pages>) -> Response {
 
 /// The routes of a node that belongs to no cluster yet.
 pub fn forming_routes(readiness: Readiness) -> Router {
-    let nothing: Scrape = Arc::new(|| futures::FutureExt::boxed(async { String::new() }));
+    let nothing: Scrape = Arc::new(|| futures::FutureExt::boxed(async { Scraped::default() }));
     let pages = Pages { readiness: readiness.clone(), metrics: nothing.clone(), cluster_metrics: nothing.clone() };
     routes(readiness, nothing.clone(), nothing).merge(Router::new().fallback(forming).with_state(pages))
 }
@@ -149,8 +170,29 @@ async fn ready(State(pages): State<Pages>) -> Response {
     }
 }
 
-fn text(body: String) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response()
+fn scraped(scraped: Scraped) -> Response {
+    let body = exposition::text(&scraped.families);
+    let mut response = ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], body).into_response();
+    if let Some(applied) = scraped.control_applied {
+        response.headers_mut().insert("x-control-applied", HeaderValue::from(applied));
+    }
+    response
+}
+
+/// Answers a path that no page has with the pages there are. gRPC calls go on to their services.
+pub async fn listing(request: Request, next: Next) -> Response {
+    let grpc = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    if grpc || PAGES.iter().any(|(path, _)| request.uri().path() == *path) {
+        return next.run(request).await;
+    }
+    let mut body = format!("no page {}; there are:\n", request.uri().path());
+    for (path, what) in PAGES {
+        writeln!(body, "  {path:<18}{what}").expect("a string takes everything");
+    }
+    (StatusCode::NOT_FOUND, body).into_response()
 }
 
 #[cfg(test)]

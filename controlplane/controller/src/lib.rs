@@ -12,7 +12,7 @@
 //! | [`controller`] | proposes what the leader has to: form, place, note who is down |
 //! | [`observed`], [`snapshot`] | heartbeats, and what operators see; pure |
 //! | [`machine`] | the state behind Raft |
-//! | [`client`], [`link`] | a node's way to the control plane |
+//! | [`client`], [`link`], `system` | a node's way to the control plane, and what it tells of itself |
 //! | [`rpc`], [`http`], [`metrics`], [`ports`] | both ports |
 //! | [`data_dir`], [`config`], [`process`] | folder, configuration, start and end |
 
@@ -32,6 +32,7 @@ pub mod ports;
 pub mod process;
 pub mod rpc;
 pub mod snapshot;
+mod system;
 
 pub use config::{ConfigError, FileConfig};
 pub use controller::Controller;

@@ -1,29 +1,35 @@
 //! A node's tie to the control plane: registers, follows the map, sends heartbeats. For every role.
 
 use crate::client::{ControlClient, decode_map};
-use crate::config::Given;
 use crate::data_dir::DataDir;
 use crate::http::Readiness;
 use crate::limits::HEARTBEAT_INTERVAL_MS;
+use crate::system::System;
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::admin::NodeLoad;
-use phoenixmldb_proto::internal::{GroupReport, HeartbeatRequest, NodeDescription};
-use phoenixmldb_raft::{Groups, Role};
-use phoenixmldb_types::{ClusterMap, Code};
+use phoenixmldb_proto::internal::{ElectionReport, GroupReport, HeartbeatRequest, NodeDescription};
+use phoenixmldb_raft::{Election, Groups, Role};
+use phoenixmldb_types::{ClusterMap, Code, GroupId};
 use prost::Message;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What a node tells of itself at each heartbeat.
-pub type LoadProbe = Arc<dyn Fn() -> NodeLoad + Send + Sync>;
+/// What a node tells of itself at each heartbeat: its load, and what Raft does not know of its groups.
+pub type LoadProbe = Arc<dyn Fn() -> (NodeLoad, BTreeMap<GroupId, GroupReport>) + Send + Sync>;
+
+/// The probe of a node without a data role.
+#[must_use]
+pub fn no_load() -> LoadProbe {
+    Arc::new(Default::default)
+}
 
 /// The tie. Cheap to clone.
 #[derive(Clone)]
 pub struct Link {
     client: Arc<ControlClient>,
     node: NodeDescription,
-    given: Arc<Vec<Given>>,
     map: Arc<watch::Sender<Option<Arc<ClusterMap>>>>,
     dir: Arc<DataDir>,
 }
@@ -34,15 +40,13 @@ impl Link {
     pub fn new(
         client: Arc<ControlClient>,
         node: NodeDescription,
-        given: Vec<Given>,
         dir: Arc<DataDir>,
         known: Option<ClusterMap>,
     ) -> Self {
         if let Some(map) = &known {
             client.update(map);
         }
-        let given = Arc::new(given);
-        Self { client, node, given, map: Arc::new(watch::Sender::new(known.map(Arc::new))), dir }
+        Self { client, node, map: Arc::new(watch::Sender::new(known.map(Arc::new))), dir }
     }
 
     /// The map as this node knows it.
@@ -121,27 +125,22 @@ impl Link {
     }
 
     async fn beat(&self, groups: Arc<Groups>, load: LoadProbe, readiness: Readiness) {
-        let mut told = Vec::new();
         let mut pulse = tokio::time::interval(Duration::from_millis(HEARTBEAT_INTERVAL_MS));
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let system = System::new(self.dir.path());
         loop {
             pulse.tick().await;
-            let map = self.map.borrow().clone();
-            let known = map.as_ref().map_or(0, |map| map.version);
-            let notes = map.map(|map| Given::ignored(&self.given, &map.settings)).unwrap_or_default();
-            if notes != told {
-                notes.iter().for_each(|note| tracing::warn!("{note}"));
-                told.clone_from(&notes);
-            }
+            let (mut load, mut reports) = load();
+            system.fill(&mut load);
+            let known = self.map.borrow().as_ref().map_or(0, |map| map.version);
             let request = HeartbeatRequest {
                 cluster_id: String::new(),
                 node: self.node.name.clone(),
                 raft_id: self.node.raft_id,
                 uptime_s: readiness.uptime_s(),
                 map_version: known,
-                load: load().encode_to_vec().into(),
-                groups: groups.all().iter().map(report).collect(),
-                notes,
+                load: load.encode_to_vec().into(),
+                groups: groups.all().iter().map(|group| report(group, reports.remove(&group.id()))).collect(),
             };
             match self.client.heartbeat(request).await {
                 // The watch may hang on a controller that is cut off from the others.
@@ -157,25 +156,30 @@ impl Link {
     }
 }
 
-fn report(group: &phoenixmldb_raft::RaftGroup) -> GroupReport {
+/// An election on the wire.
+pub(crate) fn election_report(election: &Election) -> ElectionReport {
+    ElectionReport {
+        term: election.term,
+        before: election.before.as_ref().map(|peer| peer.name.clone()).unwrap_or_default(),
+        silent_ms: election.silent_ms,
+        election_ms: election.election_ms,
+    }
+}
+
+fn report(group: &phoenixmldb_raft::RaftGroup, known: Option<GroupReport>) -> GroupReport {
     let status = group.status();
-    let role = match status.role {
-        Role::Leader => "leader",
-        Role::Follower => "follower",
-        Role::Candidate => "candidate",
-        Role::Learner => "learner",
-        Role::Stopped => "stopped",
-    };
+    let leads = status.role == Role::Leader;
     GroupReport {
         group: group.id().0,
         term: status.term,
-        role: role.to_owned(),
+        role: status.role.name().to_owned(),
         leader: status.leader.map(|peer| peer.name).unwrap_or_default(),
         last_index: status.last_index,
         committed: status.committed,
         applied: status.applied,
         matched: status.matched.into_iter().collect(),
         quorum_age_ms: status.quorum_age_ms,
-        ..GroupReport::default()
+        election: group.election().filter(|_| leads).map(|election| election_report(&election)),
+        ..known.unwrap_or_default()
     }
 }

@@ -7,6 +7,7 @@ use phoenixmldb_raft::GroupStatus;
 use phoenixmldb_state::ClusterState;
 use phoenixmldb_types::shard_map::Shard;
 use phoenixmldb_types::{GroupId, Settings};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Events a snapshot carries, in events: what a dashboard shows.
@@ -40,6 +41,14 @@ pub fn snapshot(
     let mut clock: Vec<_> = state.shards.clock.iter().map(|replica| replica.node.clone()).collect();
     clock.sort_by_key(|name| Some(name) != clock_leader.as_ref());
     let nodes = node_views(state, observed, control, taken, &shards);
+    let mut counted: BTreeMap<u64, (u64, u64)> = BTreeMap::new();
+    for shard in &state.shards.shards {
+        let led = observed.leader(GroupId::shard(shard.id), taken.now);
+        for count in led.iter().flat_map(|(_, report)| &report.containers) {
+            let (documents, bytes) = counted.entry(count.id).or_default();
+            (*documents, *bytes) = (*documents + count.documents, *bytes + count.bytes);
+        }
+    }
     let mut warnings = Vec::new();
     let copies = state.settings.replication_factor as usize;
     let short = state.shards.shards.iter().filter(|shard| shard.replicas.len() < copies).count();
@@ -50,10 +59,6 @@ pub fn snapshot(
             copies - placed,
             if copies - placed == 1 { "" } else { "s" }
         ));
-    }
-    for name in state.nodes.keys() {
-        let notes = observed.get(name).map(|heard| heard.notes.as_slice()).unwrap_or_default();
-        warnings.extend(notes.iter().map(|note| format!("{name}: {note}")));
     }
     ClusterSnapshot {
         cluster_id,
@@ -70,11 +75,9 @@ pub fn snapshot(
         containers: state
             .containers
             .values()
-            .map(|container| ContainerView {
-                name: container.name.to_string(),
-                id: container.id.0,
-                documents: 0,
-                bytes: 0,
+            .map(|container| {
+                let (documents, bytes) = counted.get(&container.id.0).copied().unwrap_or_default();
+                ContainerView { name: container.name.to_string(), id: container.id.0, documents, bytes }
             })
             .collect(),
         events: events(state, 0, EVENTS_SHOWN),
@@ -214,7 +217,12 @@ fn node_views(
             name: name.clone(),
             state: if lagging { "lagging" } else { health.name() }.to_owned(),
             reason,
-            since_ms: if health == Health::Healthy { record.since_ms } else { taken.wall_ms.saturating_sub(silent_ms) },
+            since_ms: match health {
+                // What was agreed on survives the leader that saw it.
+                _ if record.state.name() == health.name() => record.state_since_ms,
+                Health::Healthy => record.since_ms,
+                _ => taken.wall_ms.saturating_sub(silent_ms),
+            },
             control_role: if leads {
                 "leader"
             } else if voter {
@@ -238,14 +246,5 @@ fn node_views(
             raft_id: node.raft_id.to_string(),
         }
     };
-    let announced = state.announced.iter().map(|(name, since_ms)| NodeView {
-        name: name.to_string(),
-        state: Health::Joining.name().to_owned(),
-        reason: "not started".to_owned(),
-        since_ms: *since_ms,
-        control_role: "data".to_owned(),
-        data: true,
-        ..NodeView::default()
-    });
-    state.nodes.values().map(view).chain(announced).collect()
+    state.nodes.values().map(view).collect()
 }

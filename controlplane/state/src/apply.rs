@@ -3,14 +3,14 @@
 //! An entry is applied again after a restart, perhaps by a later release, and on the other replicas by an earlier one: a
 //! rule that changes here changes what old entries did. Such a rule needs a command of its own.
 
-use crate::cluster::{ClusterState, Level, NodeRecord, NodeState, shorten};
-use crate::command::{Command, DecodeError, decode, encode};
-use crate::limits::{ADDRESS_BYTES_MAX, CONTAINERS_MAX, NODES_MAX, REMOVED_MAX};
+use crate::cluster::{ClusterState, Leading, Level, NodeRecord, NodeState, shorten};
+use crate::command::{Command, DecodeError, LeaderChange, decode, encode};
+use crate::limits::{ADDRESS_BYTES_MAX, CONTAINERS_MAX, NODES_MAX};
 use crate::refusal::Refusal;
 use crate::settings;
 use phoenixmldb_types::limits::IDENTIFIER_BYTES_MAX;
 use phoenixmldb_types::shard_map::{HashRange, Replica, Shard};
-use phoenixmldb_types::{ContainerId, Epoch, MapContainer, MapNode, NodeName, Settings, ShardId, ShardMap};
+use phoenixmldb_types::{ContainerId, Epoch, GroupId, MapContainer, MapNode, NodeName, Settings, ShardId, ShardMap};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub enum Outcome {
     Done,
     /// The container, and whether this command created it.
     Container(MapContainer, bool),
-    /// Whether there was something to delete.
+    /// Whether there was a container to delete.
     Deleted(bool),
     /// The state was not changed.
     Refused(Refusal),
@@ -107,13 +107,27 @@ fn change(state: &mut ClusterState, command: &Command) -> Result<Outcome, Refusa
         Command::NodeStateChanged { node, state: new, reason, now_ms } => {
             node_state_changed(state, node, *new, reason, *now_ms)
         }
+        Command::LeadersChanged { changes, now_ms } => {
+            for change in changes {
+                leader_changed(state, change, *now_ms);
+            }
+            Ok(Outcome::Done)
+        }
         Command::SetSettings { settings, now_ms } => set_settings(state, settings, *now_ms),
         Command::Record { level, subject, text, by, now_ms } => {
             state.record(*now_ms, *level, subject, text, by);
             Ok(Outcome::Done)
         }
-        Command::Announce { node, now_ms } => announce(state, node, *now_ms),
-        Command::Forget { node, now_ms } => forget(state, node, *now_ms),
+        Command::Forget { node, now_ms } => {
+            if state.holds_copies(node) {
+                return Err(Refusal::NodeInUse(node.to_string()));
+            }
+            if state.nodes.remove(node).is_some() {
+                state.version += 1;
+                state.record(*now_ms, Level::Info, node.as_str(), "removed", "operator");
+            }
+            Ok(Outcome::Done)
+        }
     }
 }
 
@@ -136,58 +150,8 @@ fn check_node(node: &MapNode, version: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn announce(state: &mut ClusterState, node: &NodeName, now_ms: u64) -> Result<Outcome, Refusal> {
-    if let Some(known) = state.nodes.get(node) {
-        let (name, address) = (node.to_string(), known.node.peer_address.clone());
-        return Err(Refusal::NameTaken { name, address });
-    }
-    if state.announced.contains_key(node) {
-        return Ok(Outcome::Done);
-    }
-    if state.nodes.len() + state.announced.len() >= NODES_MAX {
-        return Err(Refusal::TooMany { what: "nodes".to_owned(), max: NODES_MAX });
-    }
-    state.announced.insert(node.clone(), now_ms);
-    state.record(now_ms, Level::Info, node.as_str(), "will join", "operator");
-    Ok(Outcome::Done)
-}
-
-fn forget(state: &mut ClusterState, node: &NodeName, now_ms: u64) -> Result<Outcome, Refusal> {
-    if state.announced.remove(node).is_some() {
-        state.record(now_ms, Level::Info, node.as_str(), "will not join", "operator");
-        return Ok(Outcome::Deleted(true));
-    }
-    let Some(known) = state.nodes.get(node) else {
-        if state.removed.values().any(|removed| removed == node) {
-            return Ok(Outcome::Deleted(false));
-        }
-        let known = state.nodes.keys().chain(state.announced.keys()).map(ToString::to_string).collect();
-        return Err(Refusal::NodeNotFound { name: node.to_string(), known });
-    };
-    let copies = state.copies_on(node);
-    if copies > 0 {
-        return Err(Refusal::NodeInUse { name: node.to_string(), copies });
-    }
-    if known.node.controller {
-        return Err(Refusal::NodeVotes(node.to_string()));
-    }
-    let disk = known.node.raft_id;
-    if state.removed.len() >= REMOVED_MAX {
-        // The lowest number is no older than another one; a bound is what matters.
-        state.removed.pop_first();
-    }
-    state.removed.insert(disk, node.clone());
-    state.nodes.remove(node);
-    state.version += 1;
-    state.record(now_ms, Level::Info, node.as_str(), "removed", "operator");
-    Ok(Outcome::Deleted(true))
-}
-
 fn register(state: &mut ClusterState, node: &MapNode, version: &str, now_ms: u64) -> Result<Outcome, Refusal> {
     check_node(node, version)?;
-    if let Some(removed) = state.removed.get(&node.raft_id) {
-        return Err(Refusal::NodeRemoved(removed.to_string()));
-    }
     if let Some(known) = state.by_raft_id(node.raft_id)
         && known.name != node.name
     {
@@ -216,7 +180,7 @@ fn register(state: &mut ClusterState, node: &MapNode, version: &str, now_ms: u64
                 return Ok(Outcome::Done);
             }
             if !node.data && state.holds_copies(&node.name) {
-                return Err(Refusal::NodeInUse { name: node.name.to_string(), copies: state.copies_on(&node.name) });
+                return Err(Refusal::NodeInUse(node.name.to_string()));
             }
             (known.node.peer_address != node.peer_address)
                 .then(|| format!("moved from {} to {}", known.node.peer_address, node.peer_address))
@@ -229,7 +193,6 @@ fn register(state: &mut ClusterState, node: &MapNode, version: &str, now_ms: u64
     if let Some(text) = text {
         state.record(now_ms, Level::Info, node.name.as_str(), &text, "control");
     }
-    state.announced.remove(&node.name);
     state.nodes.insert(node.name.clone(), record);
     state.version += 1;
     Ok(Outcome::Done)
@@ -243,8 +206,7 @@ fn node_state_changed(
     reason: &str,
     now_ms: u64,
 ) -> Result<Outcome, Refusal> {
-    let record =
-        state.nodes.get_mut(node).ok_or_else(|| Refusal::NodeNotFound { name: node.to_string(), known: Vec::new() })?;
+    let record = state.nodes.get_mut(node).ok_or_else(|| Refusal::NodeNotFound(node.to_string()))?;
     let old = record.state;
     // A new leader that has not heard of a node yet calls it joining, which says nothing new about a known one.
     if old == new || new == NodeState::Joining {
@@ -263,6 +225,41 @@ fn node_state_changed(
         (NodeState::Joining | NodeState::Healthy | NodeState::Suspect, _) => {}
     }
     Ok(Outcome::Done)
+}
+
+/// The first leader of a group is no event, nor is one that was told before.
+fn leader_changed(state: &mut ClusterState, change: &LeaderChange, now_ms: u64) {
+    let LeaderChange { group, leader, term, before, .. } = change;
+    let known = state.leaders.get(group).cloned();
+    if known.as_ref().is_some_and(|known| known.term >= *term) {
+        return;
+    }
+    state.leaders.insert(*group, Leading { leader: leader.clone(), term: *term });
+    let Some(known) = known else { return };
+    // A leader that is silent for less than the shortest election timeout has given its leadership away.
+    let lost = change.silent_ms.filter(|silent_ms| *silent_ms >= state.settings.election_timeout_min_ms);
+    let from = before.clone().unwrap_or(known.leader);
+    let elected = change.election_ms.map(|ms| format!(", elected in {ms} ms")).unwrap_or_default();
+    if *group == GroupId::CONTROL {
+        if let Some(silent_ms) = lost {
+            let text = format!("heartbeat lost {from}→{leader}");
+            state.record(now_ms, Level::Warn, "control", &text, "raft");
+            let text = format!("election timeout on {leader} after {silent_ms} ms without a leader");
+            state.record(now_ms, Level::Warn, "control", &text, "raft");
+        }
+        let handed = if lost.is_none() && change.silent_ms.is_some() { ", handed over" } else { "" };
+        let text = format!("new leader {leader} in term {term}, after {from}{handed}{elected}");
+        state.record(now_ms, Level::Info, "control", &text, "raft");
+        return;
+    }
+    let why = match (lost, change.silent_ms) {
+        (Some(silent_ms), _) => format!(": heartbeats lost for {silent_ms} ms{elected}"),
+        (None, Some(_)) => ": handed over".to_owned(),
+        (None, None) => String::new(),
+    };
+    let subject = group.as_shard().map_or_else(|| group.to_string(), |shard| format!("shard {shard}"));
+    let level = if lost.is_some() { Level::Warn } else { Level::Info };
+    state.record(now_ms, level, &subject, &format!("leader {from}→{leader} in term {term}{why}"), "raft");
 }
 
 fn set_settings(state: &mut ClusterState, new: &Settings, now_ms: u64) -> Result<Outcome, Refusal> {

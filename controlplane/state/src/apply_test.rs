@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::limits::{CONTAINERS_MAX, EVENT_TEXT_BYTES_MAX, EVENTS_MAX, NODES_MAX};
-use crate::{ClusterState, Command, Level, NodeState, Outcome, Refusal, apply};
+use crate::{ClusterState, Command, LeaderChange, Level, NodeState, Outcome, Refusal, apply};
 use phoenixmldb_types::shard_map::Replica;
 use phoenixmldb_types::{
-    ClusterId, Code, ContainerId, ContainerName, Epoch, MapContainer, MapNode, NodeName, RaftId, Settings,
+    ClusterId, Code, ContainerId, ContainerName, Epoch, GroupId, MapContainer, MapNode, NodeName, RaftId, Settings,
+    ShardId,
 };
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,15 +63,6 @@ fn place(text: &str, raft_id: u64) -> Command {
 
 fn forget(text: &str) -> Command {
     Command::Forget { node: name(text), now_ms: 7 }
-}
-
-fn announce(text: &str) -> Command {
-    Command::Announce { node: name(text), now_ms: 7 }
-}
-
-/// A node that holds data and has no vote.
-fn data_node(text: &str, raft_id: u64) -> Command {
-    register_node(MapNode { controller: false, ..node(text, raft_id) })
 }
 
 fn becomes(text: &str, state: NodeState, now_ms: u64) -> Command {
@@ -182,48 +174,12 @@ fn a_node_that_holds_copies_keeps_its_data_role_and_its_place() {
     }
     assert_eq!(apply(&mut state, &place("node1", 1)), Outcome::Done);
     let without = |text, id| register_node(MapNode { data: false, ..node(text, id) });
-    // Four shards and the clock group.
-    let in_use = Refusal::NodeInUse { name: "node1".into(), copies: 5 };
-    assert_eq!(refusal(&mut state, &without("node1", 1)), in_use);
-    assert_eq!(refusal(&mut state, &forget("node1")), in_use);
-    assert_eq!((in_use.code(), in_use.help().is_empty()), (Code::Refused, false));
+    assert_eq!(refusal(&mut state, &without("node1", 1)), Refusal::NodeInUse("node1".into()));
+    assert_eq!(refusal(&mut state, &forget("node1")), Refusal::NodeInUse("node1".into()));
     assert_eq!(apply(&mut state, &without("node2", 2)), Outcome::Done);
-    assert_eq!(refusal(&mut state, &forget("node2")), Refusal::NodeVotes("node2".into()));
-}
-
-#[test]
-fn a_removed_node_stays_away_with_its_disk_and_its_name_is_free() {
-    let mut state = formed();
-    apply(&mut state, &data_node("node4", 4));
-    assert_eq!(apply(&mut state, &forget("node4")), Outcome::Deleted(true));
-    assert_eq!(apply(&mut state, &forget("node4")), Outcome::Deleted(false), "it is gone already");
-    assert_eq!(refusal(&mut state, &data_node("node4", 4)), Refusal::NodeRemoved("node4".into()));
-    assert_eq!(refusal(&mut state, &data_node("node5", 4)), Refusal::NodeRemoved("node4".into()));
-    assert_eq!(apply(&mut state, &data_node("node4", 9)), Outcome::Done, "the name is free for another disk");
-    let unknown = refusal(&mut state, &forget("node7"));
-    assert_eq!(
-        (unknown.code(), unknown.to_string().as_str()),
-        (Code::NodeNotFound, "there is no node \"node7\"; there are node4")
-    );
-}
-
-#[test]
-fn an_announced_node_is_known_until_it_registers_or_is_taken_back() {
-    let mut state = formed();
-    apply(&mut state, &register("node1", 1));
-    let version = state.version;
-    assert_eq!(apply(&mut state, &announce("node4")), Outcome::Done);
-    assert_eq!(apply(&mut state, &announce("node4")), Outcome::Done, "announced again");
-    assert_eq!(state.announced[&name("node4")], 7);
-    assert_eq!(state.version, version, "nodes are told of members only");
-    let taken = refusal(&mut state, &announce("node1"));
-    assert_eq!(taken.to_string(), "node id \"node1\" is already a member at node1:5433");
-    assert_eq!(taken.code(), Code::IdentityMismatch);
-    assert_eq!(apply(&mut state, &forget("node4")), Outcome::Deleted(true));
-    assert!(state.announced.is_empty());
-    apply(&mut state, &announce("node4"));
-    assert_eq!(apply(&mut state, &data_node("node4", 4)), Outcome::Done);
-    assert!(state.announced.is_empty() && state.nodes.contains_key(&name("node4")));
+    assert_eq!(apply(&mut state, &forget("node2")), Outcome::Done);
+    assert_eq!(apply(&mut state, &forget("node2")), Outcome::Done, "it is gone already");
+    assert_eq!(apply(&mut state, &register("node2", 9)), Outcome::Done, "the name is free for another disk");
 }
 
 #[test]
@@ -249,10 +205,7 @@ fn a_node_that_goes_and_comes_back_makes_two_events_and_remembers_since_when() {
     apply(&mut state, &becomes("node1", NodeState::Healthy, 70));
     assert_eq!(last_event(&state), (Level::Info, "node1", "is back"));
     assert_eq!(state.version, version, "the map does not say who is up");
-    assert_eq!(
-        refusal(&mut state, &becomes("node7", NodeState::Down, 80)),
-        Refusal::NodeNotFound { name: "node7".into(), known: vec![] }
-    );
+    assert_eq!(refusal(&mut state, &becomes("node7", NodeState::Down, 80)), Refusal::NodeNotFound("node7".into()));
 }
 
 #[test]
@@ -379,9 +332,7 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => (1_u32..6, 0.0..1.1_f64, 20_u64..90).prop_map(|(shard_count, rebalance_threshold, heartbeat_ms)| {
             set(Settings { shard_count, rebalance_threshold, heartbeat_ms, ..Settings::default() })
         }),
-        2 => (1_u64..5).prop_map(|n| forget(&format!("node{n}"))),
-        1 => (1_u64..5).prop_map(|n| announce(&format!("node{n}"))),
-        2 => (1_u64..5).prop_map(|n| data_node(&format!("node{n}"), n)),
+        1 => (1_u64..5).prop_map(|n| forget(&format!("node{n}"))),
         1 => ".{0,9}".prop_map(|text| Command::Record {
             level: Level::Info, subject: "control".into(), text, by: "operator".into(), now_ms: 9,
         }),
@@ -468,7 +419,7 @@ fn one_of_each() -> Vec<Command> {
     vec![
         form(),
         register("node1", 1),
-        register_node(MapNode { controller: false, zone: "b".into(), ..node("node2", u64::MAX) }),
+        register_node(MapNode { data: false, zone: "b".into(), ..node("node2", u64::MAX) }),
         place("node1", 1),
         create("orders", true, false),
         create("old.orders", false, true),
@@ -483,9 +434,51 @@ fn one_of_each() -> Vec<Command> {
             by: "raft".into(),
             now_ms: 9,
         },
-        announce("node3"),
         forget("node2"),
+        leads(GroupId::CONTROL, "node1", 1, None),
+        leads(GroupId::CONTROL, "node3", 2, Some(("node1", 212, 8))),
     ]
+}
+
+fn leads(group: GroupId, leader: &str, term: u64, after: Option<(&str, u64, u64)>) -> Command {
+    let change = LeaderChange {
+        group,
+        leader: NodeName::parse(leader).unwrap(),
+        term,
+        before: after.map(|(before, ..)| NodeName::parse(before).unwrap()),
+        silent_ms: after.map(|(_, silent_ms, _)| silent_ms),
+        election_ms: after.map(|(.., election_ms)| election_ms),
+    };
+    Command::LeadersChanged { changes: vec![change], now_ms: 10 }
+}
+
+#[test]
+fn a_new_leader_is_told_once_and_the_first_one_not_at_all() {
+    let mut state = ClusterState::default();
+    one_of_each().iter().take(1).for_each(|command| drop(apply(&mut state, command)));
+    let mut told = |command: &Command| {
+        let before = state.next_event;
+        assert_eq!(apply(&mut state, command), Outcome::Done);
+        let new = state.events.iter().filter(|event| event.id >= before);
+        new.map(|event| format!("{}: {}", event.subject, event.text)).collect::<Vec<_>>()
+    };
+    let shard = GroupId::shard(ShardId(7));
+    assert_eq!(told(&leads(shard, "node1", 1, None)), [""; 0]);
+    let lost = leads(shard, "node2", 2, Some(("node1", 230, 9)));
+    assert_eq!(told(&lost), ["shard 7: leader node1→node2 in term 2: heartbeats lost for 230 ms, elected in 9 ms"]);
+    assert_eq!(told(&lost), [""; 0], "another control leader heard the same");
+    let given = leads(shard, "node1", 3, Some(("node2", 20, 4)));
+    assert_eq!(told(&given), ["shard 7: leader node2→node1 in term 3: handed over"]);
+    assert_eq!(told(&leads(shard, "node3", 4, None)), ["shard 7: leader node1→node3 in term 4"]);
+    assert_eq!(told(&leads(GroupId::CONTROL, "node1", 5, None)), [""; 0]);
+    assert_eq!(
+        told(&leads(GroupId::CONTROL, "node2", 6, Some(("node1", 251, 12)))),
+        [
+            "control: heartbeat lost node1→node2",
+            "control: election timeout on node2 after 251 ms without a leader",
+            "control: new leader node2 in term 6, after node1, elected in 12 ms",
+        ]
+    );
 }
 
 /// Logs and snapshots outlive releases: what an earlier one wrote is read by this one, and the other way round.

@@ -4,7 +4,7 @@ use crate::command::{DecodeError, decode, encode};
 use crate::limits::{EVENT_TEXT_BYTES_MAX, EVENTS_MAX};
 use phoenixmldb_types::shard_map::Replica;
 use phoenixmldb_types::{
-    ClusterId, ClusterMap, ContainerName, MapContainer, MapNode, NodeName, RaftId, Settings, ShardMap,
+    ClusterId, ClusterMap, ContainerName, GroupId, MapContainer, MapNode, NodeName, RaftId, Settings, ShardMap,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -98,6 +98,15 @@ pub struct NodeRecord {
     pub state_since_ms: u64,
 }
 
+/// Who leads a group.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Leading {
+    /// Who.
+    pub leader: NodeName,
+    /// In which term.
+    pub term: u64,
+}
+
 /// What the control group agrees on. Changed by [`apply`](crate::apply) and nothing else.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct ClusterState {
@@ -107,18 +116,15 @@ pub struct ClusterState {
     pub settings: Settings,
     /// All nodes.
     pub nodes: BTreeMap<NodeName, NodeRecord>,
-    /// Nodes that were announced and have not registered yet, with the time of it in milliseconds since 1970.
-    #[serde(default)]
-    pub announced: BTreeMap<NodeName, u64>,
-    /// Disks of nodes that were taken out, with their names: they may not come back.
-    #[serde(default)]
-    pub removed: BTreeMap<RaftId, NodeName>,
     /// All containers.
     pub containers: BTreeMap<ContainerName, MapContainer>,
     /// Id of the next container.
     pub next_container: u64,
     /// Where shards are.
     pub shards: ShardMap,
+    /// The last leader told of each group: what makes a change an event once. Heartbeats know better who leads now.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leaders: BTreeMap<GroupId, Leading>,
     /// The newest events, oldest first.
     pub events: VecDeque<Event>,
     /// Id of the next event.
@@ -168,13 +174,7 @@ impl ClusterState {
     /// Whether a copy of a shard or of the clock group lies on the node.
     #[must_use]
     pub fn holds_copies(&self, node: &NodeName) -> bool {
-        self.copies_on(node) > 0
-    }
-
-    /// Copies of shards and of the clock group that lie on the node.
-    #[must_use]
-    pub fn copies_on(&self, node: &NodeName) -> usize {
-        self.replicas().filter(|replica| replica.node == *node).count()
+        self.replicas().any(|replica| replica.node == *node)
     }
 
     fn replicas(&self) -> impl Iterator<Item = &Replica> {
@@ -193,10 +193,7 @@ impl ClusterState {
     /// Checks what holds after every command. Error: the broken rule in words.
     pub fn check(&self) -> Result<(), String> {
         if self.identity.is_none() {
-            let empty = self.nodes.is_empty()
-                && self.announced.is_empty()
-                && self.containers.is_empty()
-                && !self.shards.is_formed();
+            let empty = self.nodes.is_empty() && self.containers.is_empty() && !self.shards.is_formed();
             return if empty { Ok(()) } else { Err("there is no cluster, but something in it".to_owned()) };
         }
         let mut disks = BTreeSet::new();
@@ -207,12 +204,6 @@ impl ClusterState {
             if !disks.insert(record.node.raft_id) {
                 return Err(format!("node {name} has the identity {} of another node", record.node.raft_id));
             }
-        }
-        if let Some(name) = self.announced.keys().find(|name| self.nodes.contains_key(*name)) {
-            return Err(format!("node {name} is announced and a member"));
-        }
-        if let Some(disk) = disks.iter().find(|disk| self.removed.contains_key(disk)) {
-            return Err(format!("the disk {disk} of a member was taken out"));
         }
         let mut ids = BTreeSet::new();
         for (name, container) in &self.containers {

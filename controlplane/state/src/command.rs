@@ -2,7 +2,7 @@
 
 use crate::cluster::{Level, NodeState};
 use phoenixmldb_types::shard_map::Replica;
-use phoenixmldb_types::{ClusterId, ContainerName, MapNode, NodeName, Settings};
+use phoenixmldb_types::{ClusterId, ContainerName, GroupId, MapNode, NodeName, Settings};
 use serde::{Deserialize, Serialize};
 
 /// Version of the encoding of commands and snapshots.
@@ -72,6 +72,13 @@ pub enum Command {
         /// When.
         now_ms: u64,
     },
+    /// Groups have other leaders than before.
+    LeadersChanged {
+        /// One per group.
+        changes: Vec<LeaderChange>,
+        /// When.
+        now_ms: u64,
+    },
     /// Replaces the settings. The number of shards is fixed once they are placed.
     SetSettings {
         /// All settings, also those that stay.
@@ -92,20 +99,30 @@ pub enum Command {
         /// When.
         now_ms: u64,
     },
-    /// A node will join: its name is kept for it. Refused when the name is a member's.
-    Announce {
-        /// Its name.
-        node: NodeName,
-        /// When.
-        now_ms: u64,
-    },
-    /// Takes out a node that holds nothing, or forgets one that was announced. Its disk may not come back.
+    /// Forgets a node that holds nothing.
     Forget {
         /// Its name.
         node: NodeName,
         /// When.
         now_ms: u64,
     },
+}
+
+/// A replica leads a group in a term that nobody has been told of.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LeaderChange {
+    /// Which group.
+    pub group: GroupId,
+    /// Who leads it.
+    pub leader: NodeName,
+    /// In which term.
+    pub term: u64,
+    /// The leader before, as far as the new one knew.
+    pub before: Option<NodeName>,
+    /// How long that one had been silent when the new one stood for election, in milliseconds.
+    pub silent_ms: Option<u64>,
+    /// From standing for election to winning it, in milliseconds.
+    pub election_ms: Option<u64>,
 }
 
 /// Bytes that are no command or snapshot of this release. The replica stops.

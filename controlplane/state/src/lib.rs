@@ -10,7 +10,7 @@
 //! |---|---|
 //! | cluster id, incarnation, settings | who was heard of, and when |
 //! | nodes, containers, shard map with epochs | load, lag, who leads which shard |
-//! | events, and that a node went or came | |
+//! | events, that a node went or came, the last leader told of each group | |
 //!
 //! No clock, no I/O: time comes in the command. Commands and snapshots are JSON with a version, because they are few and
 //! outlive releases; `golden/` holds one of each kind. [`ClusterState::check`] lists what always holds.
@@ -26,6 +26,6 @@ pub mod settings;
 mod apply_test;
 
 pub use apply::{Outcome, apply};
-pub use cluster::{ClusterState, Event, Level, NodeRecord, NodeState};
-pub use command::{Command, DecodeError};
+pub use cluster::{ClusterState, Event, Leading, Level, NodeRecord, NodeState};
+pub use command::{Command, DecodeError, LeaderChange};
 pub use refusal::Refusal;

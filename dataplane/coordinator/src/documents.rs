@@ -2,7 +2,8 @@
 
 use crate::error::CoordinatorError;
 use crate::limits::{FAN_OUT_MAX, PAGE_ENTRIES_DEFAULT, PAGE_ENTRIES_MAX};
-use crate::retry::ask_leader;
+use crate::point::{ReadPoint, falls_back};
+use crate::retry::{Effect, ask_leader};
 use crate::router::Router;
 use crate::transport::{ControlPlane, Read, Served, ShardPage, ShardTransport, Stored};
 use futures::{StreamExt, TryStreamExt};
@@ -10,7 +11,7 @@ use phoenixmldb_shard::{Change, Outcome, Precondition, Refusal, SessionStamp, Sh
 use phoenixmldb_store::EncodedDocument;
 use phoenixmldb_types::limits::DOCUMENT_BYTES_MAX;
 use phoenixmldb_types::shard_map::Shard;
-use phoenixmldb_types::{ContainerName, DocumentName, MapContainer, ShardId, Timestamp};
+use phoenixmldb_types::{ContainerId, ContainerName, DocumentName, MapContainer, ShardId, Timestamp};
 use phoenixmldb_xdm::ParseOptions;
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +81,7 @@ pub struct Listed {
     pub documents: Vec<DocumentInfo>,
     /// Name to go on after; `None` on the last page.
     pub next_after: Option<String>,
-    /// How the shard that answered last was read; all at one timestamp.
+    /// How all shards were read.
     pub served: Served,
 }
 
@@ -146,7 +147,7 @@ impl Coordinator {
         let shards: Vec<ShardId> = map.shards.shards.iter().map(|shard| shard.id).collect();
         let counts: Vec<(u64, u64)> = futures::stream::iter(shards)
             .map(|shard| {
-                ask_leader(&self.router, shard, deadline, true, move |node, left| async move {
+                ask_leader(&self.router, shard, deadline, Effect::None, move |node, left| async move {
                     transport.count(&node, shard, known.id, left).await
                 })
             })
@@ -232,6 +233,7 @@ impl Coordinator {
         deadline: Instant,
     ) -> Result<(Shard, Timestamp, Written), CoordinatorError> {
         let (name, precondition) = (op.name.clone(), op.precondition);
+        let effect = if stamp.is_some() { Effect::Once } else { Effect::Unknown };
         let mut command = ShardCommand::Write {
             epoch: Default::default(),
             container: known.id,
@@ -245,7 +247,7 @@ impl Coordinator {
                 *epoch = shard.epoch;
             }
             let (transport, command) = (&self.transport, &command);
-            let outcome = ask_leader(&self.router, shard.id, deadline, stamp.is_some(), |node, left| async move {
+            let outcome = ask_leader(&self.router, shard.id, deadline, effect, |node, left| async move {
                 transport.write(&node, shard.id, command, left).await
             })
             .await?;
@@ -300,45 +302,50 @@ impl Coordinator {
         let deadline = Instant::now() + limit;
         let (container, name) = (ContainerName::parse(container)?, DocumentName::parse(name)?);
         let known = self.known(&container).await?;
-        let shard = self.router.locate(&container, &name)?;
-        let (transport, name) = (&self.transport, &name);
-        let newest = at.map_or(Read::Newest, |at| Read::At(Timestamp(at)));
-        let strong = if consistency == ReadConsistency::Stale {
-            None
-        } else {
-            let asked = ask_leader(&self.router, shard.id, deadline, true, |node, left| async move {
-                transport.get(&node, shard.id, known.id, name, newest, with_content, left).await
+        let read = match (consistency, at) {
+            (ReadConsistency::Stale, None) => Read::Stale,
+            (ReadConsistency::Stale, Some(at)) => Read::StaleAt(Timestamp(at)),
+            (ReadConsistency::Auto | ReadConsistency::Strong, Some(at)) => Read::At(Timestamp(at)),
+            (ReadConsistency::Auto | ReadConsistency::Strong, None) => Read::Newest,
+        };
+        match self.read_document(&container, &known, &name, read, with_content, deadline).await {
+            Err(error) if falls_back(&error, consistency, at) => {
+                self.read_document(&container, &known, &name, Read::Stale, with_content, deadline).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Reads a document in one way.
+    pub(crate) async fn read_document(
+        &self,
+        container: &ContainerName,
+        known: &MapContainer,
+        name: &DocumentName,
+        read: Read,
+        with_content: bool,
+        deadline: Instant,
+    ) -> Result<ReadAnswer, CoordinatorError> {
+        let shard = self.router.locate(container, name)?.id;
+        let (transport, id) = (&self.transport, known.id);
+        let (found, served) = self
+            .ask(shard, deadline, read, |node, left| async move {
+                transport.get(&node, shard, id, name, read, with_content, left).await
             })
-            .await;
-            match asked {
-                Err(CoordinatorError::NoQuorum { .. } | CoordinatorError::ShardUnavailable { .. })
-                    if consistency == ReadConsistency::Auto && at.is_none() =>
-                {
-                    None
-                }
-                other => Some(other?),
-            }
-        };
-        let (found, served) = match strong {
-            Some(answer) => answer,
-            None => {
-                ask_leader(&self.router, shard.id, deadline, true, |node, left| async move {
-                    transport.get(&node, shard.id, known.id, name, Read::Stale, with_content, left).await
-                })
-                .await?
-            }
-        };
-        let document = found.map(|(stored, content)| (DocumentInfo { container, stored, shard: shard.id }, content));
-        Ok(ReadAnswer { document, served })
+            .await?;
+        let info = |stored| DocumentInfo { container: container.clone(), stored, shard };
+        Ok(ReadAnswer { document: found.map(|(stored, content)| (info(stored), content)), served })
     }
 
     /// One page of documents in name order over all shards, at one timestamp.
+    #[allow(clippy::too_many_arguments)] // the coordinates of one page
     pub async fn list_documents(
         &self,
         container: &str,
         prefix: &str,
         after: Option<&str>,
         count: u32,
+        consistency: ReadConsistency,
         limit: Duration,
     ) -> Result<Listed, CoordinatorError> {
         let deadline = Instant::now() + limit;
@@ -349,23 +356,27 @@ impl Coordinator {
         }
         let count = if count == 0 { PAGE_ENTRIES_DEFAULT } else { count };
         let known = self.known(&container).await?;
-        let map = self.router.map()?;
-        let read_ts =
-            self.transport.timestamp(limit).await.map_err(|reason| CoordinatorError::ClockUnavailable { reason })?;
-        let transport = &self.transport;
-        let shards: Vec<ShardId> = map.shards.shards.iter().map(|shard| shard.id).collect();
-        let pages: Vec<(ShardId, ShardPage)> = futures::stream::iter(shards)
-            .map(|shard| async move {
-                let page = ask_leader(&self.router, shard, deadline, true, |node, left| async move {
-                    transport.list(&node, shard, known.id, prefix, after, count, Read::At(read_ts), left).await
-                })
-                .await?;
-                Ok::<_, CoordinatorError>((shard, page))
-            })
-            .buffer_unordered(FAN_OUT_MAX)
-            .try_collect()
-            .await?;
-        let mut served = Served { read_ts, ..Served::default() };
+        let (id, page) = (known.id, (prefix, after, count));
+        let strong = async {
+            if consistency == ReadConsistency::Stale {
+                return Ok::<_, CoordinatorError>(None);
+            }
+            let point = self.strong_point(None, limit).await?;
+            let pages = self.pages(id, page, point.read, deadline).await?;
+            Ok(Some((point, pages)))
+        };
+        let found: Option<(ReadPoint, _)> = match strong.await {
+            Err(error) if falls_back(&error, consistency, None) => None,
+            found => found?,
+        };
+        let (point, pages) = match found {
+            Some(found) => found,
+            None => {
+                let (point, _) = self.stale_point(&self.router.shards()?, deadline, false).await?;
+                let pages = self.pages(id, page, point.read, deadline).await?;
+                (point, pages)
+            }
+        };
         // Beyond the last name of a page that was cut, other shards may have names that come first.
         let mut complete_to: Option<DocumentName> = None;
         let mut documents: Vec<DocumentInfo> = Vec::new();
@@ -376,7 +387,6 @@ impl Coordinator {
             {
                 complete_to = Some(last.name.clone());
             }
-            served = page.served;
             let info = |stored| DocumentInfo { container: container.clone(), stored, shard };
             documents.extend(page.documents.into_iter().map(info));
         }
@@ -386,6 +396,27 @@ impl Coordinator {
         documents.truncate(count as usize);
         let more = complete_to.is_some() || documents.len() < all;
         let next_after = if more { documents.last().map(|document| document.stored.name.to_string()) } else { None };
-        Ok(Listed { documents, next_after, served })
+        Ok(Listed { documents, next_after, served: point.served })
+    }
+
+    /// One page of each shard.
+    async fn pages(
+        &self,
+        container: ContainerId,
+        (prefix, after, count): (&str, Option<&str>, u32),
+        read: Read,
+        deadline: Instant,
+    ) -> Result<Vec<(ShardId, ShardPage)>, CoordinatorError> {
+        let transport = &self.transport;
+        futures::stream::iter(self.router.shards()?)
+            .map(|shard| async move {
+                let page = self.ask(shard, deadline, read, |node, left| async move {
+                    transport.list(&node, shard, container, prefix, after, count, read, left).await
+                });
+                Ok::<_, CoordinatorError>((shard, page.await?))
+            })
+            .buffer_unordered(FAN_OUT_MAX)
+            .try_collect()
+            .await
     }
 }

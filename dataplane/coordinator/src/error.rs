@@ -2,6 +2,7 @@
 
 use phoenixmldb_types::{Code, Epoch, NameError, ShardId};
 use phoenixmldb_xdm::ParseError;
+use phoenixmldb_xdm::atomic::{Atomic, AtomicType};
 use std::time::Duration;
 
 /// Why a request failed. Each variant has one public code.
@@ -80,12 +81,21 @@ pub enum CoordinatorError {
         waiting: String,
     },
     /// The shard has no quorum within reach.
-    #[error("shard {shard} has no quorum within reach of {node}; it is read-only here")]
+    #[error(
+        "shard {shard} has no quorum within reach of {node}: {} of {} replicas answer{}; read-only since {}",
+        answering.len(), answering.len() + silent.len(), listed(answering), utc(*since_ms)
+    )]
     NoQuorum {
         /// Which shard.
         shard: ShardId,
         /// Who looked.
         node: String,
+        /// Replicas that answered, by the name of their node.
+        answering: Vec<String>,
+        /// Replicas that did not.
+        silent: Vec<String>,
+        /// Since when, in milliseconds since 1970.
+        since_ms: u64,
     },
     /// No replica of the shard led within the time a coordinator waits.
     #[error("shard {shard} has no leader: {tried}")]
@@ -163,7 +173,23 @@ pub enum CoordinatorError {
     },
 }
 
+/// ` (a, b)`, or nothing.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { String::new() } else { format!(" ({})", names.join(", ")) }
+}
+
+/// A wall clock's time in UTC.
+fn utc(ms: u64) -> String {
+    Atomic::DateTime(crate::query::moment(ms), AtomicType::DateTime).to_str().to_string()
+}
+
 impl CoordinatorError {
+    /// Whether it only says that no quorum could be reached, so that a stale read may still be served.
+    #[must_use]
+    pub const fn lacks_quorum(&self) -> bool {
+        matches!(self, Self::NoQuorum { .. } | Self::ShardUnavailable { .. } | Self::ClockUnavailable { .. })
+    }
+
     /// The public code.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -204,8 +230,9 @@ impl CoordinatorError {
             }
             Self::DocumentExists { .. } => "put it with overwrite to replace it".to_owned(),
             Self::Forming { .. } => "phoenixmldb-cluster status".to_owned(),
-            Self::NoQuorum { .. } => {
-                "ask a node on the other side, or read with --consistency stale; phoenixmldb-cluster status".to_owned()
+            Self::NoQuorum { silent, .. } => {
+                let others = if silent.is_empty() { "another node".to_owned() } else { silent.join(" or ") };
+                format!("ask {others}, or read with --consistency stale; phoenixmldb-cluster status")
             }
             Self::ShardUnavailable { shard, .. } => format!("phoenixmldb-cluster shards {shard}"),
             Self::TooManyResults { .. } => "raise max_results, or ask to truncate".to_owned(),

@@ -1,52 +1,65 @@
 //! Documents for a query that runs on the coordinator: fetched from the shards at the query's timestamp, once each.
 
-use crate::documents::{Coordinator, ReadConsistency};
+use crate::documents::Coordinator;
 use crate::error::CoordinatorError;
 use crate::limits::{FAN_OUT_MAX, FETCHED_BYTES_MAX};
-use crate::retry::ask_leader;
+use crate::query::Summary;
+use crate::transport::Read;
 use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use phoenixmldb_store::EncodedDocument;
-use phoenixmldb_types::{ContainerName, DocumentName, ShardId, Timestamp};
+use phoenixmldb_types::{ContainerName, DocumentName, ShardId};
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::{Item, Node, Sequence, Str};
 use phoenixmldb_xquery::Resolver;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::{BTreeSet, HashMap};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
+
+/// What a query may read, and how.
+pub(crate) struct Scope {
+    /// The container of `collection()`; empty for none.
+    pub(crate) default_container: String,
+    /// At a timestamp, strong or stale.
+    pub(crate) read: Read,
+    /// Until when.
+    pub(crate) deadline: Instant,
+    /// Only what is in the shard of this key.
+    pub(crate) key: Option<DocumentName>,
+    /// Collections without the shards out of reach.
+    pub(crate) allow_partial: bool,
+}
+
+/// The shards a query has asked.
+#[derive(Default)]
+struct Asked {
+    collections: BTreeSet<ShardId>,
+    documents: BTreeSet<ShardId>,
+    missing: BTreeSet<ShardId>,
+}
 
 /// A resolver over the cluster. Its calls block the thread of the query, never a runtime.
 pub(crate) struct Fetch {
     coordinator: Coordinator,
-    default_container: String,
-    read_ts: Timestamp,
-    deadline: Instant,
+    scope: Scope,
     runtime: Handle,
     collections: Mutex<HashMap<String, Sequence>>,
     documents: Mutex<HashMap<String, Node>>,
     failure: Mutex<Option<CoordinatorError>>,
-    shards_asked: AtomicU32,
+    asked: Mutex<Asked>,
 }
 
 impl Fetch {
-    /// Reads at `read_ts`. Has to be made on the runtime.
-    pub(crate) fn new(
-        coordinator: Coordinator,
-        default_container: String,
-        read_ts: Timestamp,
-        deadline: Instant,
-    ) -> Self {
+    /// Reads within `scope`. Has to be made on the runtime.
+    pub(crate) fn new(coordinator: Coordinator, scope: Scope) -> Self {
         Self {
             coordinator,
-            default_container,
-            read_ts,
-            deadline,
+            scope,
             runtime: Handle::current(),
             collections: Mutex::default(),
             documents: Mutex::default(),
             failure: Mutex::default(),
-            shards_asked: AtomicU32::new(0),
+            asked: Mutex::default(),
         }
     }
 
@@ -55,41 +68,92 @@ impl Fetch {
         self.failure.lock().clone()
     }
 
-    /// Shards that were asked for documents.
-    pub(crate) fn shards_asked(&self) -> u32 {
-        self.shards_asked.load(Ordering::Relaxed)
+    /// Tells which shards were asked.
+    pub(crate) fn tell(&self, summary: &mut Summary) {
+        let asked = self.asked.lock();
+        summary.shards_queried = asked.collections.union(&asked.documents).count() as u32;
+        summary.missing = asked.missing.iter().copied().collect();
+        if summary.restricted_by.is_empty() && asked.collections.is_empty() && !asked.documents.is_empty() {
+            summary.restricted_by = "document";
+        }
     }
 
     fn broken(&self, error: CoordinatorError) -> Box<phoenixmldb_xdm::Error> {
         let shown = fail("FODC0002", error.to_string());
-        if !matches!(error, CoordinatorError::ContainerNotFound { .. } | CoordinatorError::Name(_)) {
+        // What the query can be blamed for is its error; a key, though, has to name a shard.
+        let no_container = matches!(error, CoordinatorError::ContainerNotFound { .. }) && self.scope.key.is_none();
+        if !no_container && !matches!(error, CoordinatorError::Name(_)) {
             self.failure.lock().get_or_insert(error);
         }
         shown
+    }
+
+    /// Reads one document, from its shard alone; `None` also when the query is restricted to another shard.
+    async fn read(
+        &self,
+        container: &str,
+        name: &str,
+    ) -> std::result::Result<Option<(DocumentName, EncodedDocument)>, CoordinatorError> {
+        let (container, name) = (ContainerName::parse(container)?, DocumentName::parse(name)?);
+        let known = self.coordinator.known(&container).await?;
+        let router = self.coordinator.router();
+        let shard = router.locate(&container, &name)?.id;
+        if let Some(key) = &self.scope.key
+            && router.locate(&container, key)?.id != shard
+        {
+            return Ok(None);
+        }
+        self.asked.lock().documents.insert(shard);
+        let (read, deadline) = (self.scope.read, self.scope.deadline);
+        let answer = self.coordinator.read_document(&container, &known, &name, read, true, deadline).await?;
+        Ok(answer.document.and_then(|(_, content)| Some((name, content?))))
+    }
+
+    /// Why a document may not be found that is there.
+    fn restriction(&self) -> String {
+        let key = self.scope.key.as_ref();
+        key.map(|key| format!(" in the shard of key {key}, to which the query is restricted")).unwrap_or_default()
     }
 
     async fn collect(&self, name: &str) -> std::result::Result<Sequence, CoordinatorError> {
         let container = ContainerName::parse(name)?;
         let known = self.coordinator.known(&container).await?;
         let router = self.coordinator.router();
-        let shards: Vec<ShardId> = router.map()?.shards.shards.iter().map(|shard| shard.id).collect();
-        self.shards_asked.fetch_max(shards.len() as u32, Ordering::Relaxed);
-        let (transport, read_ts, deadline) = (self.coordinator.transport(), self.read_ts, self.deadline);
-        let parts: Vec<Vec<(DocumentName, EncodedDocument)>> = futures::stream::iter(shards)
+        let shards = match &self.scope.key {
+            Some(key) => vec![router.locate(&container, key)?.id],
+            None => router.shards()?,
+        };
+        let (coordinator, id) = (&self.coordinator, known.id);
+        let (read, deadline) = (self.scope.read, self.scope.deadline);
+        let parts: Vec<_> = futures::stream::iter(shards)
             .map(|shard| async move {
-                let stream = ask_leader(router, shard, deadline, true, |node, left| async move {
-                    transport.scan(&node, shard, known.id, read_ts, left).await
-                })
-                .await?;
-                let found: Vec<_> = stream.try_collect().await.map_err(|error: crate::TransportError| {
-                    CoordinatorError::ShardUnavailable { shard, tried: error.to_string() }
-                })?;
-                Ok::<_, CoordinatorError>(found)
+                let fetched = async {
+                    let stream = coordinator.ask(shard, deadline, read, |node, left| async move {
+                        coordinator.transport().scan(&node, shard, id, read, left).await
+                    });
+                    let found: Vec<_> = stream.await?.try_collect().await.map_err(|error: crate::TransportError| {
+                        CoordinatorError::ShardUnavailable { shard, tried: error.to_string() }
+                    })?;
+                    Ok::<Vec<(DocumentName, EncodedDocument)>, CoordinatorError>(found)
+                };
+                (shard, fetched.await)
             })
             .buffer_unordered(FAN_OUT_MAX)
-            .try_collect()
-            .await?;
-        let mut found: Vec<(DocumentName, EncodedDocument)> = parts.into_iter().flatten().collect();
+            .collect()
+            .await;
+        let mut found = Vec::new();
+        for (shard, part) in parts {
+            match part {
+                Ok(documents) => {
+                    found.extend(documents);
+                    self.asked.lock().collections.insert(shard);
+                }
+                Err(error) if self.scope.allow_partial && error.lacks_quorum() => {
+                    self.asked.lock().missing.insert(shard);
+                }
+                Err(error) => return Err(error),
+            }
+        }
         let bytes: u64 = found.iter().map(|(_, document)| document.text_bytes).sum();
         if bytes > FETCHED_BYTES_MAX {
             return Err(CoordinatorError::QueryLimit {
@@ -126,23 +190,20 @@ impl Resolver for Fetch {
         }
         let (container, name) = match uri.trim_start_matches('/').split_once('/') {
             Some(parts) => parts,
-            None if !self.default_container.is_empty() => (self.default_container.as_str(), uri),
+            None if !self.scope.default_container.is_empty() => (self.scope.default_container.as_str(), uri),
             None => return Err(fail("FODC0002", format!("{uri:?} is not container/name"))),
         };
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        let read =
-            self.coordinator.get_document(container, name, ReadConsistency::Strong, Some(self.read_ts.0), true, left);
-        let answer = self.runtime.block_on(read).map_err(|error| self.broken(error))?;
-        let Some((info, Some(encoded))) = answer.document else {
-            return Err(fail("FODC0002", format!("there is no document {uri}")));
+        let found = self.runtime.block_on(self.read(container, name)).map_err(|error| self.broken(error))?;
+        let Some((name, encoded)) = found else {
+            return Err(fail("FODC0002", format!("there is no document {uri}{}", self.restriction())));
         };
-        let node = root(container, &info.stored.name, &encoded).map_err(|error| self.broken(error))?;
+        let node = root(container, &name, &encoded).map_err(|error| self.broken(error))?;
         self.documents.lock().insert(uri.to_owned(), node.clone());
         Ok(node)
     }
 
     fn collection(&self, uri: Option<&str>) -> Result<Sequence> {
-        let name = uri.unwrap_or(&self.default_container);
+        let name = uri.unwrap_or(&self.scope.default_container);
         if name.is_empty() {
             return Err(fail("FODC0002", "there is no default collection; name a container"));
         }

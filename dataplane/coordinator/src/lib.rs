@@ -15,6 +15,7 @@ pub mod error;
 mod fetch;
 pub mod items;
 pub mod limits;
+mod point;
 pub mod query;
 pub mod retry;
 pub mod router;

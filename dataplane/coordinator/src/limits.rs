@@ -19,7 +19,10 @@ pub const QUERY_BYTES_MAX: usize = 1 << 20;
 pub const MAX_RESULTS_DEFAULT: u64 = 10_000;
 
 /// Pieces of a result that wait for a slow reader, in pieces; then the shards wait.
-pub const RESULT_ITEMS_BUFFERED: usize = 64;
+pub const RESULT_PIECES_BUFFERED: usize = 16;
+
+/// Items in one piece of a result that was evaluated whole, in items.
+pub const RESULT_ITEMS_PER_PIECE: usize = 64;
 
 /// Text of the documents fetched for one query that runs on the coordinator, in bytes: their trees are in memory.
 pub const FETCHED_BYTES_MAX: u64 = 512 << 20;

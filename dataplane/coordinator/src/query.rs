@@ -1,14 +1,16 @@
 //! Queries: one timestamp for all shards, the document-local part where the documents are, results merged here.
 
-use crate::documents::Coordinator;
+use crate::documents::{Coordinator, ReadConsistency};
 use crate::error::CoordinatorError;
-use crate::fetch::Fetch;
+use crate::fetch::{Fetch, Scope};
 use crate::items::{ResultItem, Style, serialize};
-use crate::limits::{FAN_OUT_MAX, MAX_RESULTS_DEFAULT, QUERY_BYTES_MAX, RESULT_ITEMS_BUFFERED};
-use crate::retry::ask_leader;
-use crate::transport::{FragmentPart, FragmentRequest, FragmentStream, FragmentSummary};
-use futures::{StreamExt, TryStreamExt};
-use phoenixmldb_types::{ContainerName, ShardId, Timestamp};
+use crate::limits::{
+    FAN_OUT_MAX, MAX_RESULTS_DEFAULT, QUERY_BYTES_MAX, RESULT_ITEMS_PER_PIECE, RESULT_PIECES_BUFFERED,
+};
+use crate::point::{ReadPoint, falls_back};
+use crate::transport::{FragmentPart, FragmentRequest, FragmentStream, FragmentSummary, Served};
+use futures::StreamExt;
+use phoenixmldb_types::{ContainerName, DocumentName, ShardId};
 use phoenixmldb_xdm::atomic::{Atomic, Moment};
 use phoenixmldb_xdm::{Item, Meter, QName, Sequence};
 use phoenixmldb_xquery::distribute::{Combine, Fragment, Plan, split};
@@ -35,6 +37,12 @@ pub struct QueryRequest {
     pub truncate: bool,
     /// Read at this timestamp instead of now.
     pub at: Option<u64>,
+    /// How strong the read has to be.
+    pub consistency: ReadConsistency,
+    /// Ask only the shard that a document of this name would be in.
+    pub shard_key: Option<String>,
+    /// Answer without shards that are out of reach, and list them.
+    pub allow_partial: bool,
     /// How items are written.
     pub style: Style,
     /// Wall clock, in milliseconds since 1970.
@@ -50,8 +58,14 @@ pub struct Summary {
     pub shards_queried: u32,
     /// Shards there are.
     pub shards_total: u32,
-    /// The timestamp all of them were read at.
-    pub read_ts: Timestamp,
+    /// Why not all of them: `shard_key`, or `document` when the query named its documents; otherwise empty.
+    pub restricted_by: &'static str,
+    /// Shards the answer is without.
+    pub missing: Vec<ShardId>,
+    /// How it ran: `document` by document on the shards, as an `aggregate` of each shard, or `here` over fetched documents.
+    pub kind: &'static str,
+    /// How all of them were read.
+    pub served: Served,
     /// The bound was reached.
     pub truncated: bool,
     /// Time it took, in microseconds.
@@ -98,7 +112,7 @@ impl Output {
 }
 
 /// UTC, from milliseconds since 1970.
-fn moment(now_ms: u64) -> Moment {
+pub(crate) fn moment(now_ms: u64) -> Moment {
     let (days, ms) = (now_ms / 86_400_000, now_ms % 86_400_000);
     let nanos = i64::try_from(ms).unwrap_or(0) * 1_000_000;
     Moment::from_day_number(i64::try_from(days).unwrap_or(0), nanos, Some(0)).unwrap_or(Moment::DEFAULT)
@@ -127,8 +141,18 @@ pub(crate) fn engine_error(
 }
 
 struct Compiled {
-    query: Query,
+    query: Arc<Query>,
     plan: Plan,
+}
+
+impl Compiled {
+    const fn kind(&self) -> &'static str {
+        match self.plan {
+            Plan::PerDocument(_) => "document",
+            Plan::Aggregate(..) => "aggregate",
+            Plan::Here(_) => "here",
+        }
+    }
 }
 
 fn compile(request: &QueryRequest) -> Result<Compiled, CoordinatorError> {
@@ -138,7 +162,7 @@ fn compile(request: &QueryRequest) -> Result<Compiled, CoordinatorError> {
     let fail = |error: Box<phoenixmldb_xdm::Error>| engine_error(&error, &request.text, None);
     let module = parse_module(&request.text, None).map_err(fail)?;
     let query = Query::compile(&request.text, &Options::default(), &NoResolver).map_err(fail)?;
-    Ok(Compiled { query, plan: split(&request.text, &module) })
+    Ok(Compiled { query: Arc::new(query), plan: split(&request.text, &module) })
 }
 
 /// Runs engine work where it may take its time.
@@ -156,8 +180,12 @@ impl Coordinator {
     /// How a query would run.
     pub async fn explain(&self, request: QueryRequest) -> Result<String, CoordinatorError> {
         let shards = self.router().map()?.shards.shards.len();
+        let key = shard_key(&request)?;
         let compiled = aside(move || compile(&request)).await??;
-        Ok(compiled.plan.describe(shards))
+        Ok(match key {
+            None => compiled.plan.describe(shards),
+            Some(key) => format!("restricted to the shard of key {key}\n{}", compiled.plan.describe(1)),
+        })
     }
 
     /// Runs a query; its result arrives through the receiver, with the summary last. Static errors come at once.
@@ -169,28 +197,31 @@ impl Coordinator {
     ) -> Result<mpsc::Receiver<Result<ResultPart, CoordinatorError>>, CoordinatorError> {
         let started = Instant::now();
         let deadline = started + limit;
-        let map = self.router().map()?;
+        let shards_total = self.router().shards()?.len() as u32;
+        let key = shard_key(&request)?;
         let asked = request.clone();
         let compiled = aside(move || compile(&asked)).await??;
-        let read_ts = match request.at {
-            Some(at) => Timestamp(at),
-            None => self
-                .transport()
-                .timestamp(limit)
-                .await
-                .map_err(|reason| CoordinatorError::ClockUnavailable { reason })?,
-        };
-        let (sender, receiver) = mpsc::channel(RESULT_ITEMS_BUFFERED);
-        let summary = Summary { shards_total: map.shards.shards.len() as u32, read_ts, ..Summary::default() };
+        let (sender, receiver) = mpsc::channel(RESULT_PIECES_BUFFERED);
+        let restricted_by = if key.is_some() { "shard_key" } else { "" };
+        let summary = Summary { shards_total, restricted_by, kind: compiled.kind(), ..Summary::default() };
         let max = if request.max_results == 0 { MAX_RESULTS_DEFAULT } else { request.max_results };
         let mut output = Output { sender: sender.clone(), max, truncate: request.truncate, summary };
         let this = self.clone();
         tokio::spawn(async move {
-            let run = this.run(request, compiled, read_ts, deadline, &mut output);
-            let last = match tokio::time::timeout_at(deadline, run).await {
+            let run = Run { coordinator: &this, request: &request, compiled: &compiled, key, deadline };
+            let ended = tokio::select! {
+                ended = tokio::time::timeout_at(deadline, run.to_the_end(&mut output)) => ended,
+                // Nobody reads any more: what runs for this query stops when it is dropped.
+                () = sender.closed() => return,
+            };
+            let last = match ended {
                 Ok(Ok(())) => {
                     output.summary.elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
                     Ok(ResultPart::Summary(output.summary))
+                }
+                // A shard may notice first that time is up.
+                Ok(Err(_)) if Instant::now() + Duration::from_millis(2) >= deadline => {
+                    Err(CoordinatorError::Deadline { limit })
                 }
                 Ok(Err(error)) => Err(error),
                 Err(_) => Err(CoordinatorError::Deadline { limit }),
@@ -200,124 +231,189 @@ impl Coordinator {
         });
         Ok(receiver)
     }
+}
 
-    async fn run(
-        &self,
-        request: QueryRequest,
-        compiled: Compiled,
-        read_ts: Timestamp,
-        deadline: Instant,
-        output: &mut Output,
-    ) -> Result<(), CoordinatorError> {
-        match &compiled.plan {
+/// The key that restricts a query to one shard: the name of a document.
+fn shard_key(request: &QueryRequest) -> Result<Option<DocumentName>, CoordinatorError> {
+    match request.shard_key.as_deref() {
+        None => Ok(None),
+        Some("") => {
+            Err(CoordinatorError::Field { field: "shard_key", rule: "it is empty; name a document".to_owned() })
+        }
+        Some(key) => Ok(Some(DocumentName::parse(key)?)),
+    }
+}
+
+/// One run of a query.
+struct Run<'a> {
+    coordinator: &'a Coordinator,
+    request: &'a QueryRequest,
+    compiled: &'a Compiled,
+    key: Option<DocumentName>,
+    deadline: Instant,
+}
+
+impl Run<'_> {
+    /// Strong where that is asked and can be, otherwise stale: all shards in the same way.
+    async fn to_the_end(&self, output: &mut Output) -> Result<(), CoordinatorError> {
+        let (consistency, at) = (self.request.consistency, self.request.at);
+        if consistency != ReadConsistency::Stale {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            let ended = match self.coordinator.strong_point(at, left).await {
+                Ok(point) => self.at(point, output).await,
+                Err(error) => Err(error),
+            };
+            match ended {
+                Err(error) if falls_back(&error, consistency, at) && output.summary.items == 0 => {
+                    let Summary { shards_total, restricted_by, kind, .. } = output.summary;
+                    output.summary = Summary { shards_total, restricted_by, kind, ..Summary::default() };
+                }
+                ended => return ended,
+            }
+        }
+        let shards = match &self.compiled.plan {
+            Plan::PerDocument(fragment) | Plan::Aggregate(fragment, _) => self.shards(&fragment.container).await?,
+            Plan::Here(_) => self.coordinator.router().shards()?,
+        };
+        // A query that says itself what it reads meets a shard out of reach only if it wants it.
+        let partial = self.request.allow_partial || matches!(self.compiled.plan, Plan::Here(_));
+        let (point, _) = self.coordinator.stale_point(&shards, self.deadline, partial).await?;
+        self.at(point, output).await
+    }
+
+    async fn at(&self, point: ReadPoint, output: &mut Output) -> Result<(), CoordinatorError> {
+        output.summary.served = point.served.clone();
+        let text = &self.request.text;
+        match &self.compiled.plan {
             Plan::PerDocument(fragment) => {
-                let streams = self.open(&request, fragment, false, read_ts, deadline).await?;
-                output.summary.shards_queried = streams.len() as u32;
-                merge(streams, fragment, &request.text, output).await
+                let streams = self.open(fragment, false, &point, output).await?;
+                merge(streams, fragment, text, output).await
             }
             Plan::Aggregate(fragment, combine) => {
-                let streams = self.open(&request, fragment, true, read_ts, deadline).await?;
-                output.summary.shards_queried = streams.len() as u32;
+                let streams = self.open(fragment, true, &point, output).await?;
                 let mut partial = Vec::new();
                 for (shard, mut stream) in streams {
                     while let Some(part) = stream.next().await {
-                        let part = part.map_err(|error| error.for_query(shard, &request.text, Some(fragment)))?;
+                        let part = part.map_err(|error| error.for_query(shard, text, Some(fragment)))?;
                         partial.extend(part.values);
                         output.summary.shards.extend(part.summary.map(|summary| (shard, summary)));
                     }
                 }
-                let (combine, current) = (*combine, moment(request.now_ms));
-                let style = request.style.clone();
+                let (combine, current) = (*combine, moment(self.request.now_ms));
+                let style = self.request.style.clone();
                 let items = aside(move || combined(combine, partial, current, &style)).await?;
-                let items = items.map_err(|error| engine_error(&error, &request.text, None))?;
+                let items = items.map_err(|error| engine_error(&error, text, None))?;
                 drop(output.items(items).await?);
                 Ok(())
             }
-            Plan::Here(_) => self.run_here(request, compiled.query, read_ts, deadline, output).await,
+            Plan::Here(_) => self.here(&point, output).await,
         }
+    }
+
+    /// The shards that have documents of the container, as far as the query may ask them.
+    async fn shards(&self, container: &str) -> Result<Vec<ShardId>, CoordinatorError> {
+        let Some(key) = &self.key else { return self.coordinator.router().shards() };
+        let name = ContainerName::parse(container)?;
+        // It has to exist, or the key names no shard.
+        self.coordinator.known(&name).await?;
+        Ok(vec![self.coordinator.router().locate(&name, key)?.id])
     }
 
     /// Starts a fragment on every shard.
     async fn open(
         &self,
-        request: &QueryRequest,
         fragment: &Fragment,
         aggregate: bool,
-        read_ts: Timestamp,
-        deadline: Instant,
+        point: &ReadPoint,
+        output: &mut Output,
     ) -> Result<Vec<(ShardId, FragmentStream)>, CoordinatorError> {
+        let (coordinator, deadline, read) = (self.coordinator, self.deadline, point.read);
+        let shards = self.shards(&fragment.container).await?;
         let missing = || CoordinatorError::Query {
             code: "FODC0002".to_owned(),
             message: format!("there is no collection {:?}", fragment.container),
             place: None,
         };
         let name = ContainerName::parse(&fragment.container).map_err(|_| missing())?;
-        let known = self.known(&name).await.map_err(|error| match error {
+        let known = coordinator.known(&name).await.map_err(|error| match error {
             CoordinatorError::ContainerNotFound { .. } => missing(),
             other => other,
         })?;
-        let shards: Vec<ShardId> = self.router().map()?.shards.shards.iter().map(|shard| shard.id).collect();
         let asked = Arc::new(FragmentRequest {
             container: known.id,
             container_name: fragment.container.clone(),
-            read_ts,
+            read,
             query: fragment.text.clone(),
             aggregate,
-            variables: request.variables.clone(),
-            style: request.style.clone(),
-            current: moment(request.now_ms),
+            variables: self.request.variables.clone(),
+            style: self.request.style.clone(),
+            current: moment(self.request.now_ms),
         });
-        let (router, transport) = (self.router(), self.transport());
+        let transport = coordinator.transport();
         let opened = futures::stream::iter(shards).map(|shard| {
             let asked = asked.clone();
             async move {
-                let stream = ask_leader(router, shard, deadline, true, |node, left| {
+                let stream = coordinator.ask(shard, deadline, read, |node, left| {
                     let asked = asked.clone();
                     async move { transport.fragment(&node, shard, asked, left).await }
-                })
-                .await?;
-                Ok::<_, CoordinatorError>((shard, stream))
+                });
+                (shard, stream.await)
             }
         });
-        opened.buffer_unordered(FAN_OUT_MAX).try_collect().await
+        let opened: Vec<_> = opened.buffer_unordered(FAN_OUT_MAX).collect().await;
+        let (mut streams, mut failure) = (Vec::new(), None);
+        for (shard, stream) in opened {
+            match stream {
+                Ok(stream) => streams.push((shard, stream)),
+                Err(error) if self.request.allow_partial && error.lacks_quorum() => {
+                    output.summary.missing.push(shard);
+                    failure.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let (Some(error), true) = (failure, streams.is_empty()) {
+            return Err(error);
+        }
+        output.summary.missing.sort();
+        output.summary.shards_queried = streams.len() as u32;
+        Ok(streams)
     }
 
     /// Evaluates a query that cannot be split, over documents fetched from the shards.
-    async fn run_here(
-        &self,
-        request: QueryRequest,
-        query: Query,
-        read_ts: Timestamp,
-        deadline: Instant,
-        output: &mut Output,
-    ) -> Result<(), CoordinatorError> {
-        let fetch = Arc::new(Fetch::new(self.clone(), request.default_container.clone(), read_ts, deadline));
+    async fn here(&self, point: &ReadPoint, output: &mut Output) -> Result<(), CoordinatorError> {
+        let (request, deadline) = (self.request, self.deadline);
+        let scope = Scope {
+            default_container: request.default_container.clone(),
+            read: point.read,
+            deadline,
+            key: self.key.clone(),
+            allow_partial: request.allow_partial,
+        };
+        let fetch = Arc::new(Fetch::new(self.coordinator.clone(), scope));
         let probe: Box<dyn Fn() -> bool + Send + Sync> = Box::new(move || Instant::now() >= deadline);
         let meter = Arc::new(Meter::new(u64::MAX, Some(probe)));
         let mut context = DynamicContext::new(moment(request.now_ms), fetch.clone());
         context.variables = bindings(&request.variables);
         context.meter = meter.clone();
+        // Whoever drops this future wants no result any more.
         let _cancel = CancelOnDrop(meter);
-        let (sender, style) = (output.sender.clone(), request.style.clone());
+        let (query, style) = (self.compiled.query.clone(), request.style.clone());
         let evaluated = aside(move || {
             let sequence = query.run(&context)?;
             let parameters = style.parameters()?;
             let written = sequence.iter().map(|item| serialize(&item, &parameters));
             written.collect::<phoenixmldb_xdm::error::Result<Vec<_>>>()
         });
-        let items = tokio::select! {
-            items = evaluated => items?,
-            // Nobody reads any more: dropping the guard cancels the evaluation.
-            () = sender.closed() => return Ok(()),
-        };
+        let items = evaluated.await?;
         if let Some(error) = fetch.failure() {
             return Err(error);
         }
         let items = items.map_err(|error| engine_error(&error, &request.text, None))?;
-        output.summary.shards_queried = fetch.shards_asked();
+        fetch.tell(&mut output.summary);
         let mut items = items.into_iter().peekable();
         while items.peek().is_some() {
-            let batch: Vec<ResultItem> = items.by_ref().take(RESULT_ITEMS_BUFFERED).collect();
+            let batch: Vec<ResultItem> = items.by_ref().take(RESULT_ITEMS_PER_PIECE).collect();
             if output.items(batch).await?.is_err() {
                 break;
             }

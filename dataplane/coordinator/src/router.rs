@@ -44,6 +44,11 @@ impl Router {
         }
     }
 
+    /// All shards of the present map.
+    pub fn shards(&self) -> Result<Vec<ShardId>, CoordinatorError> {
+        Ok(self.map()?.shards.shards.iter().map(|shard| shard.id).collect())
+    }
+
     /// The container with this name.
     pub fn container(&self, name: &ContainerName) -> Result<MapContainer, CoordinatorError> {
         let map = self.map()?;

@@ -18,18 +18,24 @@ use std::time::Duration;
 /// Why a replica did not answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TransportError {
-    /// It could not be reached, or the answer was lost: a write may have happened.
+    /// It could not be reached, or could not serve the request; nothing has happened.
     #[error("unreachable: {0}")]
     Unreachable(String),
+    /// The request was sent and its answer was lost: a write may have happened, or may happen yet.
+    #[error("the answer was lost: {0}")]
+    Lost(String),
     /// It does not lead the shard.
     #[error("not the leader")]
     NotLeader {
         /// Who does, if it knows.
         leader: Option<NodeName>,
     },
-    /// It leads, but reaches no quorum.
+    /// It is out of touch with its group: it leads without a quorum, or follows a leader that has fallen silent.
     #[error("no quorum")]
-    NoQuorum,
+    NoQuorum {
+        /// Since when, in milliseconds since 1970.
+        since_ms: u64,
+    },
     /// It holds no replica of the shard.
     #[error("no replica here")]
     NoReplica,
@@ -74,8 +80,8 @@ pub struct FragmentRequest {
     pub container: ContainerId,
     /// The container's name, for document URIs.
     pub container_name: String,
-    /// The timestamp to read at.
-    pub read_ts: Timestamp,
+    /// How the documents are read: at a timestamp, strong or stale.
+    pub read: Read,
     /// Its text.
     pub query: String,
     /// Once over all documents of the shard instead of once per document.
@@ -129,6 +135,16 @@ pub enum Read {
     At(Timestamp),
     /// By any replica from what it has applied, at its resolved timestamp.
     Stale,
+    /// By any replica that has resolved this timestamp.
+    StaleAt(Timestamp),
+}
+
+impl Read {
+    /// Whether any replica may serve it.
+    #[must_use]
+    pub const fn is_stale(self) -> bool {
+        matches!(self, Self::Stale | Self::StaleAt(_))
+    }
 }
 
 /// How a read was served.
@@ -222,7 +238,7 @@ pub trait ShardTransport: Send + Sync + 'static {
         limit: Duration,
     ) -> Result<(u64, u64), TransportError>;
 
-    /// Starts a fragment on the shard's leader.
+    /// Starts a fragment on a replica that may serve its kind of read.
     async fn fragment(
         &self,
         node: &MapNode,
@@ -231,15 +247,18 @@ pub trait ShardTransport: Send + Sync + 'static {
         limit: Duration,
     ) -> Result<FragmentStream, TransportError>;
 
-    /// Reads all documents of a container, at a timestamp.
+    /// Reads all documents of a container.
     async fn scan(
         &self,
         node: &MapNode,
         shard: ShardId,
         container: ContainerId,
-        read_ts: Timestamp,
+        read: Read,
         limit: Duration,
     ) -> Result<DocumentStream, TransportError>;
+
+    /// How the replica would serve a stale read now; `read_ts` is the timestamp it has resolved.
+    async fn resolved(&self, node: &MapNode, shard: ShardId, limit: Duration) -> Result<Served, TransportError>;
 
     /// A timestamp larger than every one given out before the call.
     async fn timestamp(&self, limit: Duration) -> Result<Timestamp, String>;

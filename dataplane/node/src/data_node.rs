@@ -2,7 +2,10 @@
 //!
 //! Listening is the program's: it puts these services beside those of the controller role on the same two ports.
 
+use crate::census::Census;
+use crate::figures::Figures;
 use crate::limits::{MESSAGE_BYTES_MAX, STOP_TRANSFER_MS};
+use crate::meter::NodeMeter;
 use crate::replicas::Replicas;
 use crate::rpc::{ContainerRpc, DocumentRpc, QueryRpc, ShardRpc};
 use crate::timestamps::Timestamps;
@@ -53,7 +56,9 @@ pub struct DataNode {
     groups: Arc<Groups>,
     cluster_id: ClusterId,
     clock: Arc<dyn Clock>,
-    tending: tokio::task::JoinHandle<()>,
+    meter: Arc<NodeMeter>,
+    figures: Arc<Figures>,
+    background: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl DataNode {
@@ -63,9 +68,24 @@ impl DataNode {
         let path = config.data.join("datadb");
         let engine = RocksEngine::open(&path)
             .map_err(|error| StateFault::new(format!("opening the database {}", path.display()), error))?;
-        let kv: Arc<dyn Kv> = Arc::new(engine);
+        let engine = Arc::new(engine);
+        let kv: Arc<dyn Kv> = engine.clone();
+        let spool = config.data.join("installing");
         let DataNodeConfig { name, cluster_id, groups, clock, map, control, on_fatal, .. } = config;
-        let replicas = Replicas::new(name.clone(), groups.clone(), kv, clock.clone(), map.clone());
+        let meter = Arc::new(NodeMeter::default());
+        let replicas =
+            Replicas::new(name.clone(), groups.clone(), kv, clock.clone(), map.clone(), meter.clone(), spool);
+        let census = Arc::new(Census::default());
+        let counting = tokio::spawn(census.clone().run(replicas.clone()));
+        let window = Figures::window();
+        let figures = Arc::new(Figures {
+            meter: meter.clone(),
+            replicas: replicas.clone(),
+            census,
+            engine,
+            clock: clock.clone(),
+            window,
+        });
         let peers = Arc::new(Peers::default());
         let source =
             ClockGroup::new(name.clone(), cluster_id.to_string(), replicas.clone(), peers.clone(), map.clone());
@@ -79,7 +99,8 @@ impl DataNode {
                 on_fatal(fault.to_string());
             }
         });
-        Ok(Self { coordinator, replicas, timestamps, transport, groups, cluster_id, clock, tending })
+        let background = vec![tending, counting];
+        Ok(Self { coordinator, replicas, timestamps, transport, groups, cluster_id, clock, meter, figures, background })
     }
 
     /// Serves requests of clients.
@@ -92,6 +113,12 @@ impl DataNode {
     #[must_use]
     pub fn replicas(&self) -> &Arc<Replicas> {
         &self.replicas
+    }
+
+    /// What it tells of itself.
+    #[must_use]
+    pub fn figures(&self) -> &Arc<Figures> {
+        &self.figures
     }
 
     /// The way to replicas here and elsewhere.
@@ -114,13 +141,18 @@ impl DataNode {
     /// Adds the services of the client port.
     pub fn add_client_services(&self, routes: &mut RoutesBuilder) {
         routes.add_service(
-            DocumentServiceServer::new(DocumentRpc::new(self.coordinator.clone(), self.clock.clone()))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                .max_encoding_message_size(MESSAGE_BYTES_MAX),
+            DocumentServiceServer::new(DocumentRpc::new(
+                self.coordinator.clone(),
+                self.clock.clone(),
+                self.meter.clone(),
+            ))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX),
         );
-        routes.add_service(ContainerServiceServer::new(ContainerRpc::new(self.coordinator.clone())));
+        routes
+            .add_service(ContainerServiceServer::new(ContainerRpc::new(self.coordinator.clone(), self.meter.clone())));
         routes.add_service(
-            QueryServiceServer::new(QueryRpc::new(self.coordinator.clone(), self.clock.clone()))
+            QueryServiceServer::new(QueryRpc::new(self.coordinator.clone(), self.clock.clone(), self.meter.clone()))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX),
         );
@@ -136,7 +168,12 @@ impl DataNode {
 
     /// Adds the services of the peer port, but for Raft's own.
     pub fn add_peer_services(&self, routes: &mut RoutesBuilder) {
-        let rpc = ShardRpc::new(self.cluster_id.to_string(), self.replicas.clone(), self.timestamps.clone());
+        let rpc = ShardRpc::new(
+            self.cluster_id.to_string(),
+            self.replicas.clone(),
+            self.timestamps.clone(),
+            self.meter.clone(),
+        );
         routes.add_service(
             ShardServiceServer::new(rpc)
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -147,7 +184,7 @@ impl DataNode {
     /// Hands leadership of every group to another replica, as far as that works in time, and stops tending replicas.
     /// The groups themselves are the program's to stop.
     pub async fn stop(&self) {
-        self.tending.abort();
+        self.background.iter().for_each(tokio::task::JoinHandle::abort);
         let own_id = self.groups.config().own.raft_id;
         let hand_over = self.groups.all().into_iter().map(|group| async move {
             let status = group.status();

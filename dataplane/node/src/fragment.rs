@@ -4,9 +4,13 @@
 //!  snapshot at the timestamp ─► documents in name order ─► engine ─► pieces ─► bounded channel ─► the coordinator
 //! ```
 //!
-//! A reader that goes away, or is slow, stops or slows the thread at the next piece; the deadline is asked by the meter.
+//! A slow reader slows the thread at the next piece. The engine's meter asks again and again whether the deadline has
+//! passed or the reader has gone: then the thread ends.
 
-use crate::limits::{FRAGMENT_PIECES_BUFFERED, QUERY_ITEMS_PER_MESSAGE, SCAN_PAGE_DOCUMENTS};
+use crate::limits::{FRAGMENT_PIECE_BYTES, FRAGMENT_PIECES_BUFFERED, QUERY_ITEMS_PER_MESSAGE, SCAN_PAGE_DOCUMENTS};
+use crate::meter::{NodeMeter, one};
+use crate::transfer::Unreplaced;
+use crate::transport::{read_from_wire, read_to_wire};
 use futures::StreamExt;
 use phoenixmldb_coordinator::items::{ResultItem, Style, serialize, value_from_wire, value_to_wire};
 use phoenixmldb_coordinator::transport::{
@@ -22,6 +26,7 @@ use phoenixmldb_xquery::distribute::documents_variable;
 use phoenixmldb_xquery::{DynamicContext, NoResolver, Options, Query};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::Instant;
@@ -42,24 +47,39 @@ fn query_error(error: &phoenixmldb_xdm::Error) -> TransportError {
     TransportError::Query { code, message: error.message.clone(), offset: error.span.map(|(start, _)| start) }
 }
 
-/// The documents of a container, page by page.
-struct Documents {
+/// The documents of a container in a replica, page by page.
+pub(crate) struct Documents {
     kv: Arc<dyn Kv>,
+    meter: Arc<NodeMeter>,
+    unreplaced: Unreplaced,
     shard: ShardId,
     container: ContainerId,
     read_ts: Timestamp,
 }
 
 impl Documents {
-    /// Hands every document to `each`, in name order, until it says to stop.
+    /// The replica has been made ready for the timestamp, after `unreplaced` was looked at.
+    pub(crate) fn new(
+        kv: Arc<dyn Kv>,
+        meter: Arc<NodeMeter>,
+        unreplaced: Unreplaced,
+        (shard, container, read_ts): (ShardId, ContainerId, Timestamp),
+    ) -> Self {
+        Self { kv, meter, unreplaced, shard, container, read_ts }
+    }
+
+    /// Hands every document to `each`, in name order, until it says to stop; whether it went to the end.
     fn each(
         &self,
         mut each: impl FnMut(DocumentName, EncodedDocument) -> Result<bool, TransportError>,
-    ) -> Result<(), TransportError> {
+    ) -> Result<bool, TransportError> {
         let mut after: Option<DocumentName> = None;
         loop {
             // A view per page: versions at a timestamp do not change, and a long view would keep old files.
             let view = self.kv.snapshot();
+            if !self.unreplaced.holds() {
+                return Err(TransportError::Unreachable("its replica is being replaced by a snapshot".to_owned()));
+            }
             let name = after.as_ref().map(DocumentName::as_str);
             let listed = mvcc::list(&*view, self.shard, self.container, "", name, SCAN_PAGE_DOCUMENTS, self.read_ts);
             let (page, more) = listed.map_err(|error| failed(&error))?;
@@ -67,57 +87,53 @@ impl Documents {
             for (name, _) in page {
                 let found = read::get(&*view, self.shard, self.container, &name, self.read_ts);
                 let found = found.map_err(|error| failed(&error))?;
+                self.meter.fragment_documents.fetch_add(1, Ordering::Relaxed);
                 if let Some((_, content)) = found
                     && !each(name, content)?
                 {
-                    return Ok(());
+                    return Ok(false);
                 }
             }
             if !more {
-                return Ok(());
+                return Ok(true);
             }
         }
     }
 }
 
 /// Starts a scan; `permit` is held until it ends.
-pub(crate) fn scan(
-    kv: Arc<dyn Kv>,
-    shard: ShardId,
-    container: ContainerId,
-    read_ts: Timestamp,
-    permit: OwnedSemaphorePermit,
-) -> DocumentStream {
+pub(crate) fn scan(documents: Documents, permit: OwnedSemaphorePermit) -> DocumentStream {
     let (sender, receiver) = mpsc::channel(FRAGMENT_PIECES_BUFFERED);
+    let running = documents.meter.fragment();
     tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let documents = Documents { kv, shard, container, read_ts };
-        let sent = documents.each(|name, content| Ok(sender.blocking_send(Ok((name, content))).is_ok()));
-        if let Err(error) = sent {
-            drop(sender.blocking_send(Err(error)));
+        let (_permit, _running) = (permit, running);
+        match documents.each(|name, content| Ok(sender.blocking_send(Ok((name, content))).is_ok())) {
+            Ok(true) => {}
+            Ok(false) => one(&documents.meter.fragments_cut_short),
+            Err(error) => drop(sender.blocking_send(Err(error))),
         }
     });
     ReceiverStream::new(receiver).boxed()
 }
 
-/// Starts a fragment; `permit` is held until it ends. The replica has been made ready for the timestamp.
+/// Starts a fragment; `permit` is held until it ends.
 pub(crate) fn run(
-    kv: Arc<dyn Kv>,
-    shard: ShardId,
+    documents: Documents,
     node: String,
     request: Arc<FragmentRequest>,
     limit: Duration,
     permit: OwnedSemaphorePermit,
 ) -> FragmentStream {
     let (sender, receiver) = mpsc::channel(FRAGMENT_PIECES_BUFFERED);
+    let running = documents.meter.fragment();
+    let deadline = Instant::now() + limit;
     tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        let (container, read_ts) = (request.container, request.read_ts);
-        let documents = Documents { kv, shard, container, read_ts };
-        match evaluate(&documents, node, &request, limit, &sender) {
-            Ok(part) => drop(sender.blocking_send(Ok(part))),
-            Err(error) => drop(sender.blocking_send(Err(error))),
+        let (_permit, _running) = (permit, running);
+        let ended = evaluate(&documents, node, &request, deadline, &sender);
+        if sender.is_closed() || Instant::now() >= deadline {
+            one(&documents.meter.fragments_cut_short);
         }
+        drop(sender.blocking_send(ended));
     });
     ReceiverStream::new(receiver).boxed()
 }
@@ -126,11 +142,10 @@ fn evaluate(
     documents: &Documents,
     node: String,
     request: &FragmentRequest,
-    limit: Duration,
+    deadline: Instant,
     sender: &Sender<FragmentPart>,
 ) -> Result<FragmentPart, TransportError> {
     let started = Instant::now();
-    let deadline = started + limit;
     let variable = documents_variable();
     let options = Options {
         variables: vec![(variable.clone(), phoenixmldb_xdm::types::SequenceType::ANY)],
@@ -141,7 +156,9 @@ fn evaluate(
     let sequence = |values: &[Atomic]| Sequence::from(values.iter().cloned().map(Item::Atomic).collect::<Vec<_>>());
     context.variables =
         request.variables.iter().map(|(name, values)| (name.clone(), sequence(values))).collect::<HashMap<_, _>>();
-    context.meter = Arc::new(Meter::new(u64::MAX, Some(Box::new(move || Instant::now() >= deadline))));
+    let reader = sender.clone();
+    let unwanted = move || Instant::now() >= deadline || reader.is_closed();
+    context.meter = Arc::new(Meter::new(u64::MAX, Some(Box::new(unwanted.clone()))));
     let parameters = request.style.parameters().map_err(|error| query_error(&error))?;
     let mut summary = FragmentSummary { node, ..FragmentSummary::default() };
     let mut values = Vec::new();
@@ -151,38 +168,53 @@ fn evaluate(
     };
     if request.aggregate {
         let mut roots = Vec::new();
-        documents.each(|name, content| {
+        let whole = documents.each(|name, content| {
             roots.push(Item::Node(root(&name, &content)?));
-            Ok(!sender.is_closed())
+            Ok(!unwanted())
         })?;
+        if !whole {
+            return Err(cut_short());
+        }
         summary.documents = roots.len() as u64;
         context.variables.insert(variable, Sequence::from(roots));
         let found = query.run(&context).map_err(|error| query_error(&error))?;
         values = found.atomize().map_err(|error| query_error(&error))?;
         summary.items = values.len() as u64;
     } else {
-        documents.each(|name, content| {
+        let whole = documents.each(|name, content| {
             summary.documents += 1;
             let root = root(&name, &content)?;
             context.variables.insert(variable.clone(), Sequence::from(vec![Item::Node(root.clone())]));
             let found = query.run(&context).map_err(|error| query_error(&error))?;
-            let mut items = Vec::new();
+            let (mut items, mut bytes) = (Vec::new(), 0);
             for item in found.iter() {
                 let mut written = serialize(&item, &parameters).map_err(|error| query_error(&error))?;
                 if item.as_node().is_some_and(|node| Arc::ptr_eq(&node.tree, &root.tree)) {
                     written.document = format!("{}/{name}", request.container_name);
                 }
+                bytes += written.text.len();
                 items.push(written);
-                if items.len() == QUERY_ITEMS_PER_MESSAGE && !send(sender, &name, &mut items) {
-                    return Ok(false);
-                }
                 summary.items += 1;
+                if items.len() == QUERY_ITEMS_PER_MESSAGE || bytes >= FRAGMENT_PIECE_BYTES {
+                    bytes = 0;
+                    if !send(sender, &name, &mut items) {
+                        return Ok(false);
+                    }
+                }
             }
-            Ok(if items.is_empty() { !sender.is_closed() } else { send(sender, &name, &mut items) })
+            Ok(!unwanted() && (items.is_empty() || send(sender, &name, &mut items)))
         })?;
+        if !whole {
+            return Err(cut_short());
+        }
     }
     summary.elapsed_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(FragmentPart { values, summary: Some(summary), ..FragmentPart::default() })
+}
+
+/// The result is not whole, whoever still wants it.
+fn cut_short() -> TransportError {
+    TransportError::Unreachable("the deadline has passed".to_owned())
 }
 
 /// Sends the items of a document; false when nobody reads any more.
@@ -215,12 +247,14 @@ pub(crate) fn request_to_wire(
         local: name.local.to_string(),
         values: values_to_wire(values),
     };
+    let (read_timestamp, stale) = read_to_wire(request.read);
     wire::FragmentRequest {
         context,
         shard: shard.0,
         container: request.container.0,
         container_name: request.container_name.clone(),
-        read_timestamp: request.read_ts.0,
+        read_timestamp,
+        stale,
         query: request.query.clone(),
         aggregate: request.aggregate,
         variables: request.variables.iter().map(binding).collect(),
@@ -243,7 +277,7 @@ pub(crate) fn request_from_wire(request: &wire::FragmentRequest) -> Result<Fragm
     Ok(FragmentRequest {
         container: ContainerId(request.container),
         container_name: request.container_name.clone(),
-        read_ts: Timestamp(request.read_timestamp),
+        read: read_from_wire(request.read_timestamp, request.stale),
         query: request.query.clone(),
         aggregate: request.aggregate,
         variables,

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use phoenixmldb_types::{ContainerId, DocumentName, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 /// Held by the write that has the document; waited for by the next ones.
@@ -19,6 +20,7 @@ pub struct InFlight {
     writes: Mutex<Writes>,
     changed: Notify,
     latches: Mutex<HashMap<(ContainerId, DocumentName), Queue>>,
+    waiting: AtomicU64,
 }
 
 #[derive(Default)]
@@ -42,6 +44,12 @@ pub struct Latch {
 }
 
 impl InFlight {
+    /// Writes that wait for a latch, and writes that are open.
+    #[must_use]
+    pub fn numbers(&self) -> (u64, u64) {
+        (self.waiting.load(Ordering::Relaxed), self.writes.lock().open.len() as u64)
+    }
+
     /// Registers a write. Call before asking for its timestamp.
     #[must_use]
     pub fn register(self: &Arc<Self>) -> Ticket {
@@ -70,8 +78,30 @@ impl InFlight {
     pub async fn latch(self: &Arc<Self>, container: ContainerId, name: &DocumentName) -> Latch {
         let key = (container, name.clone());
         let mutex = self.latches.lock().entry(key.clone()).or_default().clone();
-        let guard = mutex.lock_owned().await;
+        let guard = match mutex.clone().try_lock_owned() {
+            Ok(guard) => guard,
+            Err(_) => {
+                let _waits = Waits::begin(&self.waiting);
+                mutex.lock_owned().await
+            }
+        };
         Latch { shard: self.clone(), key, guard: Some(guard) }
+    }
+}
+
+/// One more waits while this lives.
+struct Waits<'a>(&'a AtomicU64);
+
+impl<'a> Waits<'a> {
+    fn begin(waiting: &'a AtomicU64) -> Self {
+        waiting.fetch_add(1, Ordering::Relaxed);
+        Self(waiting)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -133,6 +163,7 @@ mod tests {
         let name = |text: &str| DocumentName::parse(text).unwrap();
         let held = shard.latch(ContainerId(1), &name("a")).await;
         assert!(shard.latch(ContainerId(1), &name("a")).now_or_never().is_none());
+        assert_eq!(shard.numbers(), (0, 0), "who has given up waits no more");
         assert!(shard.latch(ContainerId(1), &name("b")).now_or_never().is_some());
         assert!(shard.latch(ContainerId(2), &name("a")).now_or_never().is_some());
         drop(held);

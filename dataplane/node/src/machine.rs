@@ -3,21 +3,24 @@
 //! Every batch holds the changes of its entries and the log position after them, in one atomic write, so that a crash can
 //! never separate them. Damage is a fault and stops the replica.
 
+use crate::transfer::{Install, Outgoing};
 use bytes::Bytes;
 use phoenixmldb_raft::{CommittedEntry, ReplicatedState, SnapshotReader, StateFault};
 use phoenixmldb_shard::clock::ClockState;
-use phoenixmldb_shard::snapshot::{self, Place};
 use phoenixmldb_shard::{ShardCommand, apply};
 use phoenixmldb_store::keyspace::{self, MetaTag};
 use phoenixmldb_store::kv::Overlay;
 use phoenixmldb_store::{Batch, Cf, Kv, KvError};
 use phoenixmldb_types::{ShardId, Timestamp};
+use std::path::Path;
 use std::sync::Arc;
+
+pub use crate::transfer::Installs;
 
 /// Where the clock group keeps its state: beside the shards, under a number no shard can have.
 pub const CLOCK_PARTITION: ShardId = ShardId(u32::MAX - 1);
 
-fn fault(what: &'static str) -> impl Fn(KvError) -> StateFault {
+pub(crate) fn fault(what: &'static str) -> impl Fn(KvError) -> StateFault {
     move |error| StateFault::new(what, error)
 }
 
@@ -25,13 +28,16 @@ fn fault(what: &'static str) -> impl Fn(KvError) -> StateFault {
 pub struct ShardMachine {
     shard: ShardId,
     kv: Arc<dyn Kv>,
+    install: Install,
 }
 
 impl ShardMachine {
-    /// The replica's state in this database, new or as it was left.
-    #[must_use]
-    pub fn new(shard: ShardId, kv: Arc<dyn Kv>) -> Self {
-        Self { shard, kv }
+    /// The replica's state in this database, new or as it was left; an installation that a crash has cut is completed.
+    /// Snapshots wait in `folder`. Error: the folder or the database cannot be written.
+    pub fn open(shard: ShardId, kv: Arc<dyn Kv>, installs: Arc<Installs>, folder: &Path) -> Result<Self, StateFault> {
+        let install = Install { shard, kv: kv.clone(), installs, folder: folder.to_owned() };
+        install.resume()?;
+        Ok(Self { shard, kv, install })
     }
 
     fn position_key(&self) -> Vec<u8> {
@@ -66,26 +72,11 @@ impl ReplicatedState for ShardMachine {
     }
 
     fn snapshot(&mut self) -> Result<Box<dyn SnapshotReader>, StateFault> {
-        // The view borrows the database, and the reader outlives this call: it holds the chunks instead.
-        let view = self.kv.snapshot();
-        let mut place = Place::start(self.shard);
-        let mut chunks = Vec::new();
-        while let Some(chunk) = place.next_chunk(&*view).map_err(fault("reading a shard's snapshot"))? {
-            chunks.push(Bytes::from(chunk));
-        }
-        Ok(Box::new(chunks.into_iter()))
+        Ok(Box::new(Outgoing::begin(self.kv.clone(), self.shard)?))
     }
 
-    fn install(&mut self, mut chunks: Box<dyn SnapshotReader>, position: Bytes) -> Result<(), StateFault> {
-        let broken = fault("installing a shard's snapshot");
-        let mut batch = Batch::default();
-        snapshot::clear(&mut batch, self.shard);
-        while let Some(chunk) = chunks.next_chunk()? {
-            snapshot::write_chunk(&mut batch, self.shard, &chunk).map_err(&broken)?;
-        }
-        batch.put(Cf::Meta, self.position_key(), position.to_vec());
-        self.kv.write(batch).map_err(&broken)?;
-        self.kv.flush().map_err(&broken)
+    fn install(&mut self, chunks: Box<dyn SnapshotReader>, position: Bytes) -> Result<(), StateFault> {
+        self.install.run(chunks, &position)
     }
 }
 

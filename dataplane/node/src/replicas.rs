@@ -1,12 +1,15 @@
 //! The shard and clock groups hosted here: opened as the cluster map says, asked by the services.
 
-use crate::fragment;
+use crate::fragment::{self, Documents};
 use crate::inflight::InFlight;
 use crate::limits::{
-    FRAGMENTS_RUNNING_MAX, INITIALISE_AFTER_MS, RECONCILE_MS, RESOLVED_INTERVAL_MS, SUPERSEDED_ATTEMPTS_MAX,
+    CUT_OFF_POLL_MS, FRAGMENTS_RUNNING_MAX, INITIALISE_AFTER_MS, RECONCILE_MS, RESOLVED_INTERVAL_MS,
+    SUPERSEDED_ATTEMPTS_MAX,
 };
-use crate::machine::{ClockMachine, ShardMachine, clock_state};
+use crate::machine::{ClockMachine, Installs, ShardMachine, clock_state};
+use crate::meter::{NodeMeter, one};
 use crate::timestamps::Timestamps;
+use crate::transfer::Unreplaced;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use phoenixmldb_coordinator::transport::{
@@ -22,7 +25,9 @@ use phoenixmldb_types::clock::Clock;
 use phoenixmldb_types::shard_map::{Replica, Shard};
 use phoenixmldb_types::{ClusterMap, ContainerId, DocumentName, GroupId, NodeName, ShardId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -36,24 +41,43 @@ pub struct Replicas {
     in_flight: Mutex<HashMap<ShardId, Arc<InFlight>>>,
     opened: Mutex<HashMap<GroupId, tokio::time::Instant>>,
     turns: Arc<tokio::sync::Semaphore>,
+    meter: Arc<NodeMeter>,
+    installs: Mutex<HashMap<ShardId, Arc<Installs>>>,
+    /// Where snapshots wait until they are installed.
+    spool: PathBuf,
     granter: tokio::sync::Mutex<Option<(u64, Granter)>>,
 }
 
-fn group_error(error: &GroupError) -> TransportError {
+fn group_error(error: &GroupError, since_ms: u64) -> TransportError {
     let name = |peer: &Peer| NodeName::parse(&peer.name).ok();
     match error {
         GroupError::NotLeader { leader } => TransportError::NotLeader { leader: leader.as_ref().and_then(name) },
         GroupError::LeadershipChanged => TransportError::NotLeader { leader: None },
-        GroupError::NoQuorum => TransportError::NoQuorum,
+        GroupError::NoQuorum => TransportError::NoQuorum { since_ms },
         GroupError::Overloaded { in_flight } => {
             TransportError::Overloaded(format!("{in_flight} writes of this shard are waiting"))
         }
         // The entry may be committed by the next leader; a stamped write is repeated there and gets that answer.
         GroupError::Ambiguous | GroupError::Timeout { .. } | GroupError::Stopped { .. } => {
-            TransportError::Unreachable(error.to_string())
+            TransportError::Lost(error.to_string())
         }
         GroupError::Refused { .. } => TransportError::Failed(error.to_string()),
     }
+}
+
+/// A replica that may be read.
+struct Prepared {
+    /// The timestamp to read at.
+    at: Timestamp,
+    /// How it is served.
+    served: Served,
+    /// What has to hold once a view was taken.
+    unreplaced: Unreplaced,
+}
+
+fn still(unreplaced: &Unreplaced) -> Result<(), TransportError> {
+    let replaced = || TransportError::Unreachable("its replica is being replaced by a snapshot".to_owned());
+    if unreplaced.holds() { Ok(()) } else { Err(replaced()) }
 }
 
 fn failed(error: &dyn std::fmt::Display) -> TransportError {
@@ -80,10 +104,63 @@ impl Replicas {
         kv: Arc<dyn Kv>,
         clock: Arc<dyn Clock>,
         map: watch::Receiver<Option<Arc<ClusterMap>>>,
+        meter: Arc<NodeMeter>,
+        spool: PathBuf,
     ) -> Arc<Self> {
-        let (in_flight, granter) = (Mutex::default(), tokio::sync::Mutex::new(None));
+        let (in_flight, opened, installs) = Default::default();
         let turns = Arc::new(tokio::sync::Semaphore::new(FRAGMENTS_RUNNING_MAX));
-        Arc::new(Self { own, groups, kv, clock, map, in_flight, opened: Mutex::default(), turns, granter })
+        let granter = tokio::sync::Mutex::new(None);
+        Arc::new(Self { own, groups, kv, clock, map, in_flight, opened, turns, meter, installs, spool, granter })
+    }
+
+    /// The shards with a replica here.
+    #[must_use]
+    pub fn hosted(&self) -> Vec<ShardId> {
+        self.groups.all().iter().filter_map(|group| group.id().as_shard()).collect()
+    }
+
+    /// The shards led here.
+    #[must_use]
+    pub fn led(&self) -> BTreeSet<ShardId> {
+        let groups = self.groups.all();
+        groups.iter().filter(|group| group.leadership().is_some()).filter_map(|group| group.id().as_shard()).collect()
+    }
+
+    /// Writes that wait for a latch, and writes on their way, of all shards.
+    #[must_use]
+    pub fn waiting(&self) -> (u64, u64) {
+        let shards = self.in_flight.lock();
+        shards.values().map(|shard| shard.numbers()).fold((0, 0), |(a, b), (c, d)| (a + c, b + d))
+    }
+
+    /// Whether the replica here has been out of touch with its group for longer than elections take. False when there is
+    /// none: this node cannot tell then.
+    #[must_use]
+    pub fn is_cut_off(&self, shard: ShardId) -> bool {
+        self.groups.get(GroupId::shard(shard)).is_some_and(|group| group.is_cut_off())
+    }
+
+    /// As [`Replicas::is_cut_off`], of the clock group.
+    #[must_use]
+    pub fn is_clock_cut_off(&self) -> bool {
+        self.groups.get(GroupId::CLOCK).is_some_and(|group| group.is_cut_off())
+    }
+
+    /// Waits until the replica here is cut off; looks now and then. Cancel safe.
+    pub async fn cut_off(&self, shard: ShardId) {
+        while !self.is_cut_off(shard) {
+            tokio::time::sleep(Duration::from_millis(CUT_OFF_POLL_MS)).await;
+        }
+    }
+
+    /// A group's error as the coordinator takes it. One that follows a leader which has fallen silent says so: whoever
+    /// asks would otherwise be sent to that leader.
+    fn refusal(&self, group: &RaftGroup, error: &GroupError) -> TransportError {
+        let since_ms = self.clock.wall_ms().saturating_sub(group.silent_ms());
+        match error {
+            GroupError::NotLeader { .. } if group.is_cut_off() => TransportError::NoQuorum { since_ms },
+            error => group_error(error, since_ms),
+        }
     }
 
     /// The database.
@@ -158,7 +235,10 @@ impl Replicas {
                 continue;
             }
             let group = match id.as_shard() {
-                Some(shard) => self.groups.open(id, Box::new(ShardMachine::new(shard, self.kv.clone()))).await?,
+                Some(shard) => {
+                    let machine = ShardMachine::open(shard, self.kv.clone(), self.installs(shard), &self.spool)?;
+                    self.groups.open(id, Box::new(machine)).await?
+                }
                 None => self.groups.open(id, Box::new(ClockMachine::new(self.kv.clone()))).await?,
             };
             self.opened.lock().insert(id, tokio::time::Instant::now());
@@ -214,10 +294,12 @@ impl Replicas {
             }
         }
         self.hand_back(group, placed).await;
+        // Also without writes: a stale read of several shards is as old as the oldest of them. With one copy there is no
+        // minority to read from.
         let unresolved = {
             let view = self.kv.snapshot();
             let at = |tag| apply::timestamp(&*view, shard, tag).unwrap_or_default();
-            at(MetaTag::LastCommit) > at(MetaTag::Resolved)
+            placed.replicas.len() > 1 || at(MetaTag::LastCommit) > at(MetaTag::Resolved)
         };
         if unresolved && let Ok(ts) = timestamps.next().await {
             // Whoever registered before this timestamp was given out and is below it is waited for; whoever registers
@@ -264,12 +346,16 @@ impl Replicas {
     ) -> Result<Outcome, TransportError> {
         let group = self.group(shard)?;
         let Some(token) = group.leadership() else {
-            return Err(group_error(&GroupError::NotLeader { leader: group.leader() }));
+            return Err(self.refusal(&group, &GroupError::NotLeader { leader: group.leader() }));
         };
+        if group.is_cut_off() {
+            return Err(self.refusal(&group, &GroupError::NoQuorum));
+        }
+        self.meter.on_shard(shard);
         let ShardCommand::Write { epoch, container, session, ops, .. } = command else {
             return Err(failed(&"only writes are taken from other nodes"));
         };
-        let (in_flight, timestamps) = (self.in_flight(shard), timestamps.clone());
+        let (in_flight, timestamps, this) = (self.in_flight(shard), timestamps.clone(), self.clone());
         let task = tokio::spawn(async move {
             let mut names: Vec<_> = ops.iter().map(|op| op.name.clone()).collect();
             names.sort();
@@ -280,20 +366,25 @@ impl Replicas {
             }
             for _ in 0..SUPERSEDED_ATTEMPTS_MAX {
                 let ticket = in_flight.register();
-                let commit_ts = timestamps.next().await.map_err(TransportError::Clock)?;
+                let commit_ts = match timestamps.next().await {
+                    Ok(commit_ts) => commit_ts,
+                    // Both groups may have lost the same nodes; the shard's loss is what its writer has to know.
+                    Err(_) if group.is_cut_off() => return Err(this.refusal(&group, &GroupError::NoQuorum)),
+                    Err(reason) => return Err(TransportError::Clock(reason)),
+                };
                 ticket.set(commit_ts);
                 let command = ShardCommand::Write { epoch, container, commit_ts, session, ops: ops.clone() };
                 let reply = group.propose_as(token, Bytes::from(command.to_bytes())).await;
                 if let Err(error @ GroupError::Ambiguous) = &reply {
                     // It may still be committed: readers and the next writers wait until it is, or cannot be any more.
-                    let unknown = group_error(error);
+                    let unknown = this.refusal(&group, error);
                     tokio::spawn(async move {
                         group.settled(token).await;
                         drop((ticket, latches));
                     });
                     return Err(unknown);
                 }
-                let outcome = Outcome::from_bytes(&reply.map_err(|error| group_error(&error))?);
+                let outcome = Outcome::from_bytes(&reply.map_err(|error| this.refusal(&group, &error))?);
                 match outcome.map_err(|error| failed(&error))? {
                     Outcome::Refused(Refusal::Superseded(_)) => {}
                     outcome => return Ok(outcome),
@@ -301,36 +392,62 @@ impl Replicas {
             }
             Err(TransportError::Overloaded("the document is written faster than timestamps are given".to_owned()))
         });
-        task.await.map_err(|error| failed(&error))?
+        // A leader that loses its quorum keeps what was proposed; its writer need not wait for what becomes of it.
+        tokio::select! {
+            done = task => done.map_err(|error| failed(&error))?,
+            () = self.cut_off(shard) => Err(TransportError::Lost("the leader has lost its quorum".to_owned())),
+        }
     }
 
-    /// Makes sure that the local state may be read as asked; returns the timestamp to read at and how it is served.
-    async fn prepare_read(&self, shard: ShardId, read: Read) -> Result<(Timestamp, Served), TransportError> {
+    /// Makes sure that the local state may be read as asked.
+    async fn prepare_read(&self, shard: ShardId, read: Read) -> Result<Prepared, TransportError> {
         let group = self.group(shard)?;
+        let unreplaced = self.installs(shard).look();
         let at = match read {
             Read::Newest | Read::At(_) => {
-                group.read_barrier().await.map_err(|error| group_error(&error))?;
+                group.read_barrier().await.map_err(|error| self.refusal(&group, &error))?;
                 match read {
                     Read::At(at) => {
                         self.in_flight(shard).decided(at).await;
                         at
                     }
-                    Read::Newest | Read::Stale => Timestamp::MAX,
+                    Read::Newest | Read::Stale | Read::StaleAt(_) => Timestamp::MAX,
                 }
             }
-            Read::Stale => {
-                apply::timestamp(&*self.kv.snapshot(), shard, MetaTag::Resolved).map_err(|error| failed(&error))?
+            Read::Stale => self.resolved_ts(shard)?,
+            Read::StaleAt(at) => {
+                let resolved = self.resolved_ts(shard)?;
+                if at > resolved {
+                    let behind_ms = at.ms_since(resolved);
+                    let reason = format!("its replica is {behind_ms} ms behind the timestamp asked for");
+                    return Err(TransportError::Unreachable(reason));
+                }
+                at
             }
         };
-        let status = group.status();
-        let served = Served {
-            read_ts: at,
-            stale: read == Read::Stale,
-            applied_index: status.applied,
-            last_leader_contact_ms: status.quorum_age_ms.unwrap_or(0),
-            node: self.own.to_string(),
-        };
-        Ok((at, served))
+        self.meter.on_shard(shard);
+        Ok(Prepared { at, served: self.served(&group, at, read.is_stale()), unreplaced })
+    }
+
+    fn served(&self, group: &RaftGroup, read_ts: Timestamp, stale: bool) -> Served {
+        let (applied_index, silent_ms) = (group.status().applied, group.silent_ms());
+        Served { read_ts, stale, applied_index, last_leader_contact_ms: silent_ms, node: self.own.to_string() }
+    }
+
+    /// The timestamp at or below which nothing will be committed any more, as this replica knows. Error: it has none yet,
+    /// or is being replaced by a snapshot.
+    fn resolved_ts(&self, shard: ShardId) -> Result<Timestamp, TransportError> {
+        let resolved = apply::timestamp(&*self.kv.snapshot(), shard, MetaTag::Resolved);
+        match resolved.map_err(|error| failed(&error))? {
+            Timestamp::ZERO => Err(TransportError::Unreachable("its replica has resolved no timestamp yet".to_owned())),
+            resolved => Ok(resolved),
+        }
+    }
+
+    /// How the replica here would serve a stale read now.
+    pub fn resolved(&self, shard: ShardId) -> Result<Served, TransportError> {
+        let group = self.group(shard)?;
+        Ok(self.served(&group, self.resolved_ts(shard)?, true))
     }
 
     /// Reads one document.
@@ -342,8 +459,9 @@ impl Replicas {
         how: Read,
         with_content: bool,
     ) -> Result<(Option<(Stored, Option<EncodedDocument>)>, Served), TransportError> {
-        let (at, served) = self.prepare_read(shard, how).await?;
+        let Prepared { at, served, unreplaced } = self.prepare_read(shard, how).await?;
         let view = self.kv.snapshot();
+        still(&unreplaced)?;
         let found = if with_content {
             let found = read::get(&*view, shard, container, name, at).map_err(|error| failed(&error))?;
             found.map(|(info, content)| (stored(name.clone(), &info), Some(content)))
@@ -364,8 +482,9 @@ impl Replicas {
         count: u32,
         how: Read,
     ) -> Result<ShardPage, TransportError> {
-        let (at, served) = self.prepare_read(shard, how).await?;
+        let Prepared { at, served, unreplaced } = self.prepare_read(shard, how).await?;
         let view = self.kv.snapshot();
+        still(&unreplaced)?;
         let listed = mvcc::list(&*view, shard, container, prefix, after, count as usize, at);
         let (found, more) = listed.map_err(|error| failed(&error))?;
         let documents = found.into_iter().map(|(name, info)| stored(name, &info)).collect();
@@ -385,9 +504,10 @@ impl Replicas {
         request: Arc<FragmentRequest>,
         limit: Duration,
     ) -> Result<FragmentStream, TransportError> {
-        self.prepare_read(shard, Read::At(request.read_ts)).await?;
+        let ready = self.prepare_read(shard, request.read).await?;
+        let documents = self.documents(shard, request.container, ready);
         let permit = self.turn().await?;
-        Ok(fragment::run(self.kv.clone(), shard, self.own.to_string(), request, limit, permit))
+        Ok(fragment::run(documents, self.own.to_string(), request, limit, permit))
     }
 
     /// Reads all documents of a container, in name order.
@@ -395,16 +515,25 @@ impl Replicas {
         &self,
         shard: ShardId,
         container: ContainerId,
-        read_ts: Timestamp,
+        read: Read,
     ) -> Result<DocumentStream, TransportError> {
-        self.prepare_read(shard, Read::At(read_ts)).await?;
+        let ready = self.prepare_read(shard, read).await?;
+        let documents = self.documents(shard, container, ready);
         let permit = self.turn().await?;
-        Ok(fragment::scan(self.kv.clone(), shard, container, read_ts, permit))
+        Ok(fragment::scan(documents, permit))
+    }
+
+    fn documents(&self, shard: ShardId, container: ContainerId, ready: Prepared) -> Documents {
+        Documents::new(self.kv.clone(), self.meter.clone(), ready.unreplaced, (shard, container, ready.at))
+    }
+
+    fn installs(&self, shard: ShardId) -> Arc<Installs> {
+        self.installs.lock().entry(shard).or_default().clone()
     }
 
     /// Documents of a container in the shard, and the bytes of their texts.
     pub async fn count(&self, shard: ShardId, container: ContainerId) -> Result<(u64, u64), TransportError> {
-        let (at, _) = self.prepare_read(shard, Read::Newest).await?;
+        let Prepared { at, .. } = self.prepare_read(shard, Read::Newest).await?;
         let view = self.kv.snapshot();
         mvcc::count(&*view, shard, container, at).map_err(|error| failed(&error))
     }
@@ -412,7 +541,7 @@ impl Replicas {
     /// Hash and number of pairs of the replica here, once it has applied `index`; and the position it was taken at.
     pub async fn hash(&self, shard: ShardId, index: u64, limit: Duration) -> Result<(u64, u64, u64), TransportError> {
         let group = self.group(shard)?;
-        group.wait_applied(index, limit).await.map_err(|error| group_error(&error))?;
+        group.wait_applied(index, limit).await.map_err(|error| self.refusal(&group, &error))?;
         let view = self.kv.snapshot();
         let mut hasher = xxhash_rust::xxh3::Xxh3::new();
         let keys = snapshot::content_hash(&*view, shard, &mut hasher).map_err(|error| failed(&error))?;
@@ -423,7 +552,7 @@ impl Replicas {
     pub async fn grant(&self, count: u32) -> Result<Timestamp, TransportError> {
         let group = self.groups.get(GroupId::CLOCK).ok_or(TransportError::NoReplica)?;
         // Confirmed after the request arrived, so nobody else can be giving out timestamps now.
-        group.read_barrier().await.map_err(|error| group_error(&error))?;
+        group.read_barrier().await.map_err(|error| self.refusal(&group, &error))?;
         let Some(token) = group.leadership() else { return Err(TransportError::NotLeader { leader: None }) };
         let mut granter = self.granter.lock().await;
         if granter.as_ref().is_none_or(|(term, _)| *term != token.term) {
@@ -433,10 +562,14 @@ impl Replicas {
         let (_, current) = granter.as_mut().expect("just set");
         loop {
             match current.grant(count, self.clock.wall_ms()) {
-                Grant::Given(first) => return Ok(first),
+                Grant::Given(first) => {
+                    one(&self.meter.clock_grants);
+                    self.meter.timestamps.fetch_add(u64::from(count), Ordering::Relaxed);
+                    return Ok(first);
+                }
                 Grant::RaiseTo(bound) => {
                     let command = Bytes::from(clock::ClockState::raise(bound));
-                    group.propose_as(token, command).await.map_err(|error| group_error(&error))?;
+                    group.propose_as(token, command).await.map_err(|error| self.refusal(&group, &error))?;
                     current.raised(bound);
                 }
             }

@@ -3,13 +3,15 @@
 //! Who arrives while a request is under way joins the *next* one: joining the one under way could give a timestamp from
 //! before a write that was acknowledged in between.
 
-use crate::limits::{CLOCK_WAIT_MS, TIMESTAMP_WAITERS_MAX};
+use crate::limits::{CLOCK_PAUSE_MS, CLOCK_WAIT_MS, TIMESTAMP_WAITERS_MAX};
 use async_trait::async_trait;
 use phoenixmldb_shard::limits::GRANT_MAX;
 use phoenixmldb_types::Timestamp;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Reaches the clock group's leader.
 #[async_trait]
@@ -17,12 +19,23 @@ pub trait ClockSource: Send + Sync + 'static {
     /// The first of `count` consecutive timestamps, all larger than any given out before the call. One round of
     /// attempts; the reason when nobody gave them.
     async fn grant(&self, count: u32) -> Result<Timestamp, String>;
+
+    /// Whether the clock group has been out of reach for so long that no election will bring it back soon.
+    fn is_lost(&self) -> bool {
+        false
+    }
 }
 
 /// The node's only way to timestamps.
 #[derive(Clone)]
 pub struct Timestamps {
-    queue: mpsc::Sender<oneshot::Sender<Result<Timestamp, String>>>,
+    queue: mpsc::Sender<Caller>,
+}
+
+/// Who waits, and since when.
+struct Caller {
+    reply: oneshot::Sender<Result<Timestamp, String>>,
+    since: Instant,
 }
 
 impl Timestamps {
@@ -36,30 +49,48 @@ impl Timestamps {
 
     /// A timestamp larger than every one given out before the call. Cancel safe.
     pub async fn next(&self) -> Result<Timestamp, String> {
-        let (sender, receiver) = oneshot::channel();
-        self.queue.try_send(sender).map_err(|_| "too many wait for the clock group".to_owned())?;
+        let (reply, receiver) = oneshot::channel();
+        self.queue
+            .try_send(Caller { reply, since: Instant::now() })
+            .map_err(|_| "too many wait for the clock group".to_owned())?;
         receiver.await.map_err(|_| "the node is shutting down".to_owned())?
     }
 }
 
-async fn serve(source: Arc<dyn ClockSource>, mut waiting: mpsc::Receiver<oneshot::Sender<Result<Timestamp, String>>>) {
-    while let Some(first) = waiting.recv().await {
-        let mut callers = vec![first];
+async fn serve(source: Arc<dyn ClockSource>, mut waiting: mpsc::Receiver<Caller>) {
+    let patience = Duration::from_millis(CLOCK_WAIT_MS);
+    // In order of arrival.
+    let mut callers: VecDeque<Caller> = VecDeque::new();
+    loop {
+        if callers.is_empty() {
+            let Some(first) = waiting.recv().await else { return };
+            callers.push_back(first);
+        }
         while callers.len() < GRANT_MAX as usize
             && let Ok(caller) = waiting.try_recv()
         {
-            callers.push(caller);
+            callers.push_back(caller);
         }
         let count = u32::try_from(callers.len()).unwrap_or(GRANT_MAX);
-        let give_up = tokio::time::Instant::now() + Duration::from_millis(CLOCK_WAIT_MS);
-        let granted = loop {
-            match source.grant(count).await {
-                Err(_) if tokio::time::Instant::now() < give_up => tokio::time::sleep(Duration::from_millis(20)).await,
-                answer => break answer,
+        let give_up = callers[0].since + patience;
+        let granted = tokio::time::timeout_at(give_up, source.grant(count)).await;
+        match granted.unwrap_or_else(|_| Err(format!("no answer within {CLOCK_WAIT_MS} ms"))) {
+            Ok(first) => {
+                for (offset, caller) in (0u64..).zip(callers.drain(..)) {
+                    drop(caller.reply.send(Ok(Timestamp(first.0 + offset))));
+                }
             }
-        };
-        for (offset, caller) in (0u64..).zip(callers) {
-            drop(caller.send(granted.clone().map(|first| Timestamp(first.0 + offset))));
+            Err(reason) => {
+                // Who came later has its own time to wait, and joins the next attempt.
+                let patience = if source.is_lost() { Duration::ZERO } else { patience };
+                let late = callers.iter().take_while(|caller| caller.since.elapsed() >= patience).count();
+                for caller in callers.drain(..late) {
+                    drop(caller.reply.send(Err(reason.clone())));
+                }
+                if !callers.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(CLOCK_PAUSE_MS)).await;
+                }
+            }
         }
     }
 }
@@ -111,5 +142,36 @@ mod tests {
         got.sort_unstable();
         assert_eq!(got, [100, 101, 102, 103, 104, 105]);
         assert_eq!(counter.state.lock().1, [1, 5]);
+    }
+
+    /// Never answers; nobody leads.
+    struct Silence;
+
+    #[async_trait]
+    impl ClockSource for Silence {
+        async fn grant(&self, _: u32) -> Result<Timestamp, String> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn everybody_waits_as_long_as_a_lost_clock_group_is_waited_for_and_no_longer() {
+        let timestamps = Timestamps::start(Arc::new(Silence), &tokio::runtime::Handle::current());
+        let ask = || {
+            tokio::spawn({
+                let timestamps = timestamps.clone();
+                async move {
+                    let begun = Instant::now();
+                    timestamps.next().await.unwrap_err();
+                    u64::try_from(begun.elapsed().as_millis()).unwrap()
+                }
+            })
+        };
+        let first = ask();
+        tokio::time::sleep(Duration::from_millis(CLOCK_WAIT_MS / 2)).await;
+        let second = ask();
+        for waited in [first.await.unwrap(), second.await.unwrap()] {
+            assert!((CLOCK_WAIT_MS..CLOCK_WAIT_MS + 2 * CLOCK_PAUSE_MS).contains(&waited), "{waited}");
+        }
     }
 }

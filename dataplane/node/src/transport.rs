@@ -1,7 +1,7 @@
 //! The way to a replica: a call in this process when the replica is here, gRPC to the peer port otherwise.
 
 use crate::fragment;
-use crate::limits::{CONNECT_TIMEOUT_MS, MESSAGE_BYTES_MAX};
+use crate::limits::{CONNECT_TIMEOUT_MS, CUT_OFF_GRACE_MS, MESSAGE_BYTES_MAX, STALE_WAIT_MS};
 use crate::replicas::Replicas;
 use crate::timestamps::{ClockSource, Timestamps};
 use async_trait::async_trait;
@@ -14,18 +14,20 @@ use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::internal::shard_service_client::ShardServiceClient;
 use phoenixmldb_proto::internal::{
     GrantRequest, RequestContext, ScanRequest, ShardCountRequest, ShardGetRequest, ShardHashRequest, ShardListRequest,
-    ShardReadInfo, ShardWriteRequest, StoredInfo,
+    ShardReadInfo, ShardResolvedRequest, ShardWriteRequest, StoredInfo,
 };
 use phoenixmldb_shard::{Outcome, ShardCommand};
 use phoenixmldb_store::EncodedDocument;
 use phoenixmldb_types::{ClusterMap, Code, ContainerId, DocumentName, MapNode, NodeName, ShardId, Timestamp};
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
+use tonic_types::StatusExt;
 
 /// Channels to the peer ports of other nodes; opened when first used, opened again when they break.
 #[derive(Default)]
@@ -74,11 +76,12 @@ pub(crate) fn refusal(error: TransportError) -> PublicError {
             let error = PublicError::new(Code::NotLeader, message);
             leader.into_iter().fold(error, |error, leader| error.with("leader", leader))
         }
-        TransportError::NoQuorum => PublicError::new(Code::NoQuorum, message),
+        TransportError::NoQuorum { since_ms } => PublicError::new(Code::NoQuorum, message).with("since_ms", since_ms),
         TransportError::NoReplica => PublicError::new(Code::WrongEpoch, message),
         TransportError::Clock(reason) => PublicError::new(Code::ClockUnavailable, reason),
         TransportError::Overloaded(what) => PublicError::new(Code::Overloaded, what),
         TransportError::Unreachable(reason) => PublicError::new(Code::ShardUnavailable, reason),
+        TransportError::Lost(reason) => PublicError::new(Code::ShardUnavailable, reason).with("lost", true),
         TransportError::Failed(reason) => PublicError::new(Code::Internal, reason),
         TransportError::Query { code, message, offset } => {
             let error = PublicError::new(Code::QueryDynamic, message).with("xquery_code", code);
@@ -93,7 +96,9 @@ fn transport_error(status: &Status) -> TransportError {
         Code::NotLeader => {
             TransportError::NotLeader { leader: error.get("leader").and_then(|name| NodeName::parse(name).ok()) }
         }
-        Code::NoQuorum => TransportError::NoQuorum,
+        Code::NoQuorum => TransportError::NoQuorum {
+            since_ms: error.get("since_ms").and_then(|since| since.parse().ok()).unwrap_or_default(),
+        },
         Code::WrongEpoch => TransportError::NoReplica,
         Code::ClockUnavailable => TransportError::Clock(error.message),
         Code::Overloaded => TransportError::Overloaded(error.message),
@@ -106,8 +111,31 @@ fn transport_error(status: &Status) -> TransportError {
         Code::Internal if !error.metadata.is_empty() || status.code() == tonic::Code::Internal => {
             TransportError::Failed(error.message)
         }
+        Code::ShardUnavailable
+            if error.get("lost").is_some() || !(status.get_details_error_info().is_some() || never_sent(status)) =>
+        {
+            TransportError::Lost(error.message)
+        }
+        Code::DeadlineExceeded | Code::Cancelled => TransportError::Lost(error.message),
         _ => TransportError::Unreachable(error.message),
     }
+}
+
+/// Whether a status was made because there was no connection.
+fn never_sent(status: &Status) -> bool {
+    let mut source = status.source();
+    while let Some(error) = source {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+/// How long to wait for the beginning of an answer: other replicas may serve a stale read just as well.
+fn stale_limit(read: Read, limit: Duration) -> Duration {
+    if read.is_stale() { limit.min(Duration::from_millis(STALE_WAIT_MS)) } else { limit }
 }
 
 /// Bounds one attempt.
@@ -117,7 +145,7 @@ async fn within<T>(
 ) -> Result<T, TransportError> {
     match tokio::time::timeout(limit, attempt).await {
         Ok(answer) => answer,
-        Err(_) => Err(TransportError::Unreachable(format!("no answer within {} ms", limit.as_millis()))),
+        Err(_) => Err(TransportError::Lost(format!("no answer within {} ms", limit.as_millis()))),
     }
 }
 
@@ -137,6 +165,27 @@ impl NodeTransport {
     fn context(&self, limit: Duration) -> Option<RequestContext> {
         let remaining_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         Some(RequestContext { cluster_id: self.cluster_id.clone(), from: self.own.to_string(), remaining_ms })
+    }
+
+    /// Bounds an attempt on another node. One that hangs is given up soon after the replica here is out of touch with the
+    /// shard's group: what has silenced the group has most likely silenced that node too.
+    async fn remote<T>(
+        &self,
+        shard: ShardId,
+        limit: Duration,
+        attempt: impl Future<Output = Result<T, TransportError>>,
+    ) -> Result<T, TransportError> {
+        let cut_off = async {
+            tokio::time::sleep(Duration::from_millis(CUT_OFF_GRACE_MS)).await;
+            self.replicas.cut_off(shard).await;
+        };
+        tokio::select! {
+            answer = within(limit, attempt) => answer,
+            () = cut_off => {
+                let reason = "no answer, and the replica here has lost its group".to_owned();
+                Err(TransportError::Lost(reason))
+            }
+        }
     }
 
     /// Hash, number of pairs and position of a replica.
@@ -205,17 +254,19 @@ fn served_from_wire(info: Option<ShardReadInfo>) -> Served {
 }
 
 /// Timestamp and staleness of a read, as two fields of the wire.
-fn read_to_wire(read: Read) -> (u64, bool) {
+pub(crate) fn read_to_wire(read: Read) -> (u64, bool) {
     match read {
         Read::Newest => (0, false),
         Read::At(at) => (at.0, false),
         Read::Stale => (0, true),
+        Read::StaleAt(at) => (at.0, true),
     }
 }
 
 pub(crate) fn read_from_wire(read_timestamp: u64, stale: bool) -> Read {
     match (read_timestamp, stale) {
-        (_, true) => Read::Stale,
+        (0, true) => Read::Stale,
+        (at, true) => Read::StaleAt(Timestamp(at)),
         (0, false) => Read::Newest,
         (at, false) => Read::At(Timestamp(at)),
     }
@@ -236,7 +287,7 @@ impl ShardTransport for NodeTransport {
         let request =
             ShardWriteRequest { context: self.context(limit), shard: shard.0, command: command.to_bytes().into() };
         let mut client = self.peers.client(&node.peer_address)?;
-        within(limit, async move {
+        self.remote(shard, limit, async move {
             let answer = client.write(request).await.map_err(|status| transport_error(&status))?.into_inner();
             Outcome::from_bytes(&answer.outcome).map_err(|error| TransportError::Failed(error.to_string()))
         })
@@ -256,6 +307,7 @@ impl ShardTransport for NodeTransport {
         if node.name == self.own {
             return within(limit, self.replicas.get(shard, container, name, read, with_content)).await;
         }
+        let limit = stale_limit(read, limit);
         let (read_timestamp, stale) = read_to_wire(read);
         let request = ShardGetRequest {
             context: self.context(limit),
@@ -267,7 +319,7 @@ impl ShardTransport for NodeTransport {
             with_content,
         };
         let mut client = self.peers.client(&node.peer_address)?;
-        within(limit, async move {
+        self.remote(shard, limit, async move {
             let answer = client.get(request).await.map_err(|status| transport_error(&status))?.into_inner();
             let served = served_from_wire(answer.read);
             let Some(info) = answer.info else { return Ok((None, served)) };
@@ -296,6 +348,7 @@ impl ShardTransport for NodeTransport {
         if node.name == self.own {
             return within(limit, self.replicas.list(shard, container, prefix, after, count, read)).await;
         }
+        let limit = stale_limit(read, limit);
         let (read_timestamp, stale) = read_to_wire(read);
         let request = ShardListRequest {
             context: self.context(limit),
@@ -308,7 +361,7 @@ impl ShardTransport for NodeTransport {
             stale,
         };
         let mut client = self.peers.client(&node.peer_address)?;
-        within(limit, async move {
+        self.remote(shard, limit, async move {
             let answer = client.list(request).await.map_err(|status| transport_error(&status))?.into_inner();
             let documents = answer.documents.into_iter().map(from_wire).collect::<Result<_, _>>()?;
             Ok(ShardPage { documents, more: answer.more, served: served_from_wire(answer.read) })
@@ -326,9 +379,10 @@ impl ShardTransport for NodeTransport {
         if node.name == self.own {
             return within(limit, self.replicas.fragment(shard, request, limit)).await;
         }
+        let opening = stale_limit(request.read, limit);
         let wire = fragment::request_to_wire(self.context(limit), shard, &request);
         let mut client = self.peers.client(&node.peer_address)?;
-        within(limit, async move {
+        self.remote(shard, opening, async move {
             let stream = client.fragment(wire).await.map_err(|status| transport_error(&status))?.into_inner();
             let parts = stream.map(|part| match part {
                 Ok(part) => fragment::part_from_wire(part),
@@ -344,20 +398,18 @@ impl ShardTransport for NodeTransport {
         node: &MapNode,
         shard: ShardId,
         container: ContainerId,
-        read_ts: Timestamp,
+        read: Read,
         limit: Duration,
     ) -> Result<DocumentStream, TransportError> {
         if node.name == self.own {
-            return within(limit, self.replicas.scan(shard, container, read_ts)).await;
+            return within(limit, self.replicas.scan(shard, container, read)).await;
         }
-        let request = ScanRequest {
-            context: self.context(limit),
-            shard: shard.0,
-            container: container.0,
-            read_timestamp: read_ts.0,
-        };
+        let opening = stale_limit(read, limit);
+        let (read_timestamp, stale) = read_to_wire(read);
+        let request =
+            ScanRequest { context: self.context(limit), shard: shard.0, container: container.0, read_timestamp, stale };
         let mut client = self.peers.client(&node.peer_address)?;
-        within(limit, async move {
+        self.remote(shard, opening, async move {
             let stream = client.scan(request).await.map_err(|status| transport_error(&status))?.into_inner();
             let documents = stream.map(|document| {
                 let document = document.map_err(|status| transport_error(&status))?;
@@ -384,9 +436,23 @@ impl ShardTransport for NodeTransport {
         }
         let request = ShardCountRequest { context: self.context(limit), shard: shard.0, container: container.0 };
         let mut client = self.peers.client(&node.peer_address)?;
-        within(limit, async move {
+        self.remote(shard, limit, async move {
             let answer = client.count(request).await.map_err(|status| transport_error(&status))?.into_inner();
             Ok((answer.documents, answer.bytes))
+        })
+        .await
+    }
+
+    async fn resolved(&self, node: &MapNode, shard: ShardId, limit: Duration) -> Result<Served, TransportError> {
+        if node.name == self.own {
+            return self.replicas.resolved(shard);
+        }
+        let limit = stale_limit(Read::Stale, limit);
+        let request = ShardResolvedRequest { context: self.context(limit), shard: shard.0 };
+        let mut client = self.peers.client(&node.peer_address)?;
+        self.remote(shard, limit, async move {
+            let answer = client.resolved(request).await.map_err(|status| transport_error(&status))?.into_inner();
+            Ok(served_from_wire(answer.read))
         })
         .await
     }
@@ -444,6 +510,10 @@ impl ClockGroup {
 
 #[async_trait]
 impl ClockSource for ClockGroup {
+    fn is_lost(&self) -> bool {
+        self.replicas.is_clock_cut_off()
+    }
+
     async fn grant(&self, count: u32) -> Result<Timestamp, String> {
         let Some(map) = self.map.borrow().clone() else { return Err("no shard map yet".to_owned()) };
         let hint = self.leader.lock().clone();

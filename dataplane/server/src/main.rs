@@ -5,13 +5,11 @@
 mod args;
 mod control;
 
-use args::{Program, Verb};
-use clap::{CommandFactory, FromArgMatches};
-use phoenixmldb_controller::config;
-use phoenixmldb_controller::process::{complain, end_on_fatal, until_signal};
+use args::Args;
+use clap::Parser;
+use phoenixmldb_controller::process::{complaint, end_on_fatal, until_signal};
 use phoenixmldb_controller::{Process, ProcessConfig, StartError};
 use phoenixmldb_node::{DataNode, DataNodeConfig};
-use phoenixmldb_proto::admin::NodeLoad;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -26,21 +24,13 @@ const RAFT_THREADS: usize = 2;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let matches = Program::command().get_matches();
-    let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let args = Args::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("PHOENIXMLDB_LOG");
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| "info,openraft=error".into()))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-    if let Some(Verb::Config(verb)) = &program.verb {
-        let shown = matches.subcommand_matches("config").and_then(|config| config.subcommand_matches("show"));
-        return match config::run(verb, |flags| flags.rows(shown.unwrap_or(&matches))) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refused(&error),
-        };
-    }
     let raft = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RAFT_THREADS)
         .thread_name("raft")
@@ -50,12 +40,15 @@ fn main() -> ExitCode {
         tracing::error!("no threads can be started");
         return ExitCode::FAILURE;
     };
-    let config = match program.flags.configure(&matches, raft.handle()) {
+    let config = match args.configure(raft.handle()) {
         Ok((config, notes)) => {
             notes.iter().for_each(|note| tracing::warn!("{note}"));
             config
         }
-        Err(error) => return refused(&error),
+        Err(error) => {
+            tracing::error!("{}", complaint(PROGRAM, &error.to_string(), "phoenixmldb-server --help"));
+            return ExitCode::from(2);
+        }
     };
     let ended = runtime.block_on(run(config));
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -63,16 +56,10 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(PROGRAM, &error.to_string(), &error.help());
+            tracing::error!("{}", complaint(PROGRAM, &error.to_string(), &error.help()));
             ExitCode::FAILURE
         }
     }
-}
-
-/// A command line, environment or file that cannot work.
-fn refused(error: &config::ConfigError) -> ExitCode {
-    complain(PROGRAM, &error.to_string(), "");
-    ExitCode::from(2)
 }
 
 async fn run(config: ProcessConfig) -> Result<(), StartError> {
@@ -101,10 +88,12 @@ async fn run(config: ProcessConfig) -> Result<(), StartError> {
         on_fatal,
     })
     .map_err(|fault| StartError::Fault(fault.to_string()))?;
+    let (figures, load) = (node.figures().clone(), node.figures().clone());
     process.serve(
         &groups,
         controller,
         &link,
+        Arc::new(move || figures.families()),
         |routes| node.add_client_services(routes),
         |routes| node.add_peer_services(routes),
     )?;
@@ -118,9 +107,8 @@ async fn run(config: ProcessConfig) -> Result<(), StartError> {
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = link.run(groups.clone(), Arc::new(NodeLoad::default), process.readiness().clone()) => {}
+        () = link.run(groups.clone(), Arc::new(move || load.load()), process.readiness().clone()) => {}
         () = serving => {}
-        error = process.stranger(&membership) => return Err(error),
         () = until_signal() => {}
     }
     tracing::info!("stops: hands leaderships over");

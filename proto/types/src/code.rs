@@ -16,7 +16,8 @@ pub enum Retry {
         /// How long to wait, in milliseconds.
         ms: u64,
     },
-    /// The same request, at once, to the leader or with the epoch that the error names.
+    /// The same request, at once, to another node: the leader that the error names, or one that may reach more of the
+    /// cluster; or with the epoch that it names.
     Elsewhere,
     /// Begin the transaction again from its first read.
     WholeTransaction,
@@ -96,7 +97,7 @@ codes! {
     /// The request was routed by another shard map; the error carries the epoch to fetch.
     WrongEpoch = "WRONG_EPOCH", Retry::Elsewhere;
     /// The shard has no quorum within reach: reads may be served stale, writes are refused.
-    NoQuorum = "NO_QUORUM", Retry::After { ms: 500 };
+    NoQuorum = "NO_QUORUM", Retry::Elsewhere;
     /// No replica of the shard answered in time.
     ShardUnavailable = "SHARD_UNAVAILABLE", Retry::After { ms: 200 };
     /// No timestamp can be had: the clock group has no quorum within reach.
@@ -127,8 +128,6 @@ codes! {
     WrongCluster = "WRONG_CLUSTER", Retry::Never;
     /// The name belongs to another node, or this disk lost the identity it had.
     IdentityMismatch = "IDENTITY_MISMATCH", Retry::Never;
-    /// No node has this name.
-    NodeNotFound = "NODE_NOT_FOUND", Retry::Never;
     /// The operation cannot end well now; the message says which rule is in the way.
     Refused = "REFUSED", Retry::Never;
     /// The disk is full or read-only; reads go on.

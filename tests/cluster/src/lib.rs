@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used)] // a step that fails is a failed test
 
+pub mod http;
+
 use phoenixmldb_cli::demo::local::{LocalCluster, LocalNode, free_ports};
 use phoenixmldb_client::{Client, ClusterClientOptions};
 use std::path::Path;
@@ -37,9 +39,7 @@ pub fn single(folder: &Path) -> LocalNode {
 pub fn pc(endpoints: &[String], args: &[&str]) -> Output {
     let program = phoenixmldb_cli::demo::local::sibling("phoenixmldb-cluster").unwrap();
     let mut command = Command::new(program);
-    // The contexts of whoever runs the tests are theirs.
-    let contexts = std::env::temp_dir().join(format!("phoenixmldb-tests-{}.toml", std::process::id()));
-    command.args(args).env("PHOENIXMLDB_ENDPOINTS", endpoints.join(",")).env("PHOENIXMLDB_CONTEXTS", contexts);
+    command.args(args).env("PHOENIXMLDB_ENDPOINTS", endpoints.join(","));
     command.output().unwrap()
 }
 
@@ -82,25 +82,4 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnM
         assert!(tokio::time::Instant::now() < deadline, "{what} did not happen within 60 s");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Status and body of a plain HTTP request, as `curl` would see them.
-#[must_use]
-pub fn http(address: &str, path: &str) -> (u16, String) {
-    use std::io::{Read, Write};
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, body.to_owned())
-}
-
-/// Runs a server program that has to end by itself; its exit code and what it says.
-#[must_use]
-pub fn ends(program: &str, args: &[&str]) -> (i32, String) {
-    let program = phoenixmldb_cli::demo::local::sibling(program).unwrap();
-    let output = Command::new(program).args(args).output().unwrap();
-    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }

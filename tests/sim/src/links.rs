@@ -93,6 +93,7 @@ impl Links {
         Fut: Future<Output = Result<T, TransportError>> + Send + 'static,
     {
         let gone = |what: &str| TransportError::Unreachable(what.to_owned());
+        let lost = |what: &str| TransportError::Lost(what.to_owned());
         let round_trip = async {
             if *node == self.own {
                 return work(self.local.clone(), self.timestamps().clone()).await;
@@ -103,11 +104,11 @@ impl Links {
             let there: Arc<Running> = world.running_named(node).ok_or_else(|| gone("connection refused"))?;
             let arrived = tokio::spawn(work(there.replicas.clone(), there.timestamps.clone()));
             drop(there);
-            let answer = arrived.await.map_err(|error| gone(&error.to_string()))?;
+            let answer = arrived.await.map_err(|error| lost(&error.to_string()))?;
             world.network.travel(address, self.address).await;
             answer
         };
-        tokio::time::timeout(limit, round_trip).await.unwrap_or_else(|_| Err(gone("no answer in time")))
+        tokio::time::timeout(limit, round_trip).await.unwrap_or_else(|_| Err(lost("no answer in time")))
     }
 }
 
@@ -188,11 +189,16 @@ impl ShardTransport for Links {
         node: &MapNode,
         shard: ShardId,
         container: ContainerId,
-        read_ts: Timestamp,
+        read: Read,
         limit: Duration,
     ) -> Result<DocumentStream, TransportError> {
-        let scan = move |replicas: Arc<Replicas>, _| async move { replicas.scan(shard, container, read_ts).await };
+        let scan = move |replicas: Arc<Replicas>, _| async move { replicas.scan(shard, container, read).await };
         Ok(self.ask(&node.name, limit, scan).await?.boxed())
+    }
+
+    async fn resolved(&self, node: &MapNode, shard: ShardId, limit: Duration) -> Result<Served, TransportError> {
+        let resolved = move |replicas: Arc<Replicas>, _| async move { replicas.resolved(shard) };
+        self.ask(&node.name, limit, resolved).await
     }
 
     async fn timestamp(&self, limit: Duration) -> Result<Timestamp, String> {

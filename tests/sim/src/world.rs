@@ -90,6 +90,8 @@ pub struct World {
     /// Groups and databases that gave up without having been killed.
     pub faults: Arc<Mutex<Vec<String>>>,
     map: watch::Sender<Option<Arc<ClusterMap>>>,
+    /// Where snapshots wait until they are installed.
+    folder: tempfile::TempDir,
     seed: u64,
 }
 
@@ -151,6 +153,7 @@ impl World {
             nodes: (1..=shape.nodes).map(node).collect(),
             faults: Arc::default(),
             map: watch::Sender::new(Some(Arc::new(cluster_map(shape)))),
+            folder: tempfile::tempdir().expect("the simulation may write to the folder for temporary files"),
             seed,
         });
         for at in 0..world.nodes.len() {
@@ -223,7 +226,9 @@ impl World {
         let groups = Groups::new(config, Arc::new(node.log.clone()), self.network.transport("sim", node.id));
         self.network.attach(&groups);
         let kv: Arc<dyn Kv> = node.datadb.lock().clone();
-        let replicas = Replicas::new(node.name.clone(), groups.clone(), kv, node.clock.clone(), self.map.subscribe());
+        let (meter, spool) = (Arc::default(), self.folder.path().join(node.name.as_str()));
+        let (clock, map) = (node.clock.clone(), self.map.subscribe());
+        let replicas = Replicas::new(node.name.clone(), groups.clone(), kv, clock, map, meter, spool);
         let links = Links::new(Arc::downgrade(self), node.name.clone(), node.id, replicas.clone());
         let timestamps = links.start();
         let router = Arc::new(Router::new(node.name.clone(), self.map.subscribe()));

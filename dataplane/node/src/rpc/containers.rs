@@ -1,6 +1,7 @@
 //! `ContainerService`: create, look at, list, delete. Changes go to the control plane; looking uses this node's map.
 
 use super::{limit, status};
+use crate::meter::{Method, NodeMeter};
 use phoenixmldb_coordinator::Coordinator;
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::v1::container_service_server::ContainerService;
@@ -9,18 +10,20 @@ use phoenixmldb_proto::v1::{
     DeleteContainerResponse, GetContainerRequest, GetContainerResponse, ListContainersRequest, ListContainersResponse,
 };
 use phoenixmldb_types::{Code, MapContainer};
+use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 /// Serves containers through this node's coordinator.
 pub struct ContainerRpc {
     coordinator: Coordinator,
+    meter: Arc<NodeMeter>,
 }
 
 impl ContainerRpc {
     /// The service.
     #[must_use]
-    pub fn new(coordinator: Coordinator) -> Self {
-        Self { coordinator }
+    pub fn new(coordinator: Coordinator, meter: Arc<NodeMeter>) -> Self {
+        Self { coordinator, meter }
     }
 }
 
@@ -37,9 +40,9 @@ fn wire(container: &MapContainer, (documents, bytes): (u64, u64)) -> ContainerIn
     }
 }
 
-#[tonic::async_trait]
-impl ContainerService for ContainerRpc {
-    async fn create_container(
+/// The calls themselves; the trait's methods count them.
+impl ContainerRpc {
+    async fn create(
         &self,
         request: Request<CreateContainerRequest>,
     ) -> Result<Response<CreateContainerResponse>, Status> {
@@ -60,20 +63,14 @@ impl ContainerService for ContainerRpc {
         Ok(Response::new(CreateContainerResponse { container: Some(wire(&container, (0, 0))), created }))
     }
 
-    async fn get_container(
-        &self,
-        request: Request<GetContainerRequest>,
-    ) -> Result<Response<GetContainerResponse>, Status> {
+    async fn get(&self, request: Request<GetContainerRequest>) -> Result<Response<GetContainerResponse>, Status> {
         let limit = limit(&request);
         let name = request.into_inner().name;
         let (container, counts) = self.coordinator.container(&name, limit).await.map_err(status)?;
         Ok(Response::new(GetContainerResponse { container: Some(wire(&container, counts)) }))
     }
 
-    async fn list_containers(
-        &self,
-        request: Request<ListContainersRequest>,
-    ) -> Result<Response<ListContainersResponse>, Status> {
+    async fn list(&self, request: Request<ListContainersRequest>) -> Result<Response<ListContainersResponse>, Status> {
         let limit = limit(&request);
         let with_counts = request.into_inner().with_counts;
         let map = self.coordinator.router().map().map_err(status)?;
@@ -90,7 +87,7 @@ impl ContainerService for ContainerRpc {
         Ok(Response::new(ListContainersResponse { containers }))
     }
 
-    async fn delete_container(
+    async fn delete(
         &self,
         request: Request<DeleteContainerRequest>,
     ) -> Result<Response<DeleteContainerResponse>, Status> {
@@ -98,5 +95,36 @@ impl ContainerService for ContainerRpc {
         let request = request.into_inner();
         let deleted = self.coordinator.delete_container(&request.name, request.if_exists, limit).await;
         Ok(Response::new(DeleteContainerResponse { deleted: deleted.map_err(status)? }))
+    }
+}
+
+#[tonic::async_trait]
+impl ContainerService for ContainerRpc {
+    async fn create_container(
+        &self,
+        request: Request<CreateContainerRequest>,
+    ) -> Result<Response<CreateContainerResponse>, Status> {
+        self.meter.observe(Method::Container, self.create(request)).await
+    }
+
+    async fn get_container(
+        &self,
+        request: Request<GetContainerRequest>,
+    ) -> Result<Response<GetContainerResponse>, Status> {
+        self.meter.observe(Method::Container, self.get(request)).await
+    }
+
+    async fn list_containers(
+        &self,
+        request: Request<ListContainersRequest>,
+    ) -> Result<Response<ListContainersResponse>, Status> {
+        self.meter.observe(Method::Container, self.list(request)).await
+    }
+
+    async fn delete_container(
+        &self,
+        request: Request<DeleteContainerRequest>,
+    ) -> Result<Response<DeleteContainerResponse>, Status> {
+        self.meter.observe(Method::Container, self.delete(request)).await
     }
 }

@@ -1,11 +1,14 @@
 //! `DocumentService`: put, get, exists, delete, list.
 
-use super::{limit, read_info, stamp, status};
+use super::{consistency, limit, public, read_info, stamp, status};
+use crate::meter::{Method, NodeMeter, one};
 use phoenixmldb_coordinator::documents::DocumentInfo;
-use phoenixmldb_coordinator::{Coordinator, CoordinatorError, PutRequest, ReadConsistency};
+use phoenixmldb_coordinator::transport::Served;
+use phoenixmldb_coordinator::{Coordinator, CoordinatorError, PutRequest};
+use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::v1::document_service_server::DocumentService;
 use phoenixmldb_proto::v1::{
-    self, Consistency, DeleteDocumentRequest, DeleteDocumentResponse, DocumentExistsRequest, DocumentExistsResponse,
+    self, DeleteDocumentRequest, DeleteDocumentResponse, DocumentExistsRequest, DocumentExistsResponse,
     GetDocumentRequest, GetDocumentResponse, ListDocumentsRequest, ListDocumentsResponse, PutDocumentRequest,
     PutDocumentResponse,
 };
@@ -17,13 +20,21 @@ use tonic::{Request, Response, Status};
 pub struct DocumentRpc {
     coordinator: Coordinator,
     clock: Arc<dyn Clock>,
+    meter: Arc<NodeMeter>,
 }
 
 impl DocumentRpc {
     /// The service; the clock tells how old a stale answer is.
     #[must_use]
-    pub fn new(coordinator: Coordinator, clock: Arc<dyn Clock>) -> Self {
-        Self { coordinator, clock }
+    pub fn new(coordinator: Coordinator, clock: Arc<dyn Clock>, meter: Arc<NodeMeter>) -> Self {
+        Self { coordinator, clock, meter }
+    }
+
+    fn read(&self, served: &Served) -> Option<v1::ReadInfo> {
+        if served.stale {
+            one(&self.meter.stale_reads);
+        }
+        Some(read_info(served, self.clock.wall_ms()))
     }
 }
 
@@ -41,20 +52,9 @@ fn wire(info: DocumentInfo) -> v1::DocumentInfo {
     }
 }
 
-fn consistency(wire: i32) -> ReadConsistency {
-    match Consistency::try_from(wire) {
-        Ok(Consistency::Strong) => ReadConsistency::Strong,
-        Ok(Consistency::Stale) => ReadConsistency::Stale,
-        Ok(Consistency::Unspecified) | Err(_) => ReadConsistency::Auto,
-    }
-}
-
-#[tonic::async_trait]
-impl DocumentService for DocumentRpc {
-    async fn put_document(
-        &self,
-        request: Request<PutDocumentRequest>,
-    ) -> Result<Response<PutDocumentResponse>, Status> {
+/// The calls themselves; the trait's methods count them.
+impl DocumentRpc {
+    async fn put(&self, request: Request<PutDocumentRequest>) -> Result<Response<PutDocumentResponse>, Status> {
         let limit = limit(&request);
         let request = request.into_inner();
         let put = PutRequest {
@@ -69,10 +69,7 @@ impl DocumentService for DocumentRpc {
         Ok(Response::new(PutDocumentResponse { document: Some(wire(info)), repeated_attempt }))
     }
 
-    async fn get_document(
-        &self,
-        request: Request<GetDocumentRequest>,
-    ) -> Result<Response<GetDocumentResponse>, Status> {
+    async fn get(&self, request: Request<GetDocumentRequest>) -> Result<Response<GetDocumentResponse>, Status> {
         let limit = limit(&request);
         let request = request.into_inner();
         let how = consistency(request.consistency);
@@ -81,7 +78,14 @@ impl DocumentService for DocumentRpc {
         let answer = answer.map_err(status)?;
         let Some((info, content)) = answer.document else {
             let (container, document) = (request.container, request.name);
-            return Err(status(CoordinatorError::DocumentNotFound { container, document }));
+            let refusal = public(&CoordinatorError::DocumentNotFound { container, document });
+            let Some(read) = self.read(&answer.served).filter(|_| answer.served.stale) else {
+                return Err(refusal.into());
+            };
+            // It may well exist on the other side.
+            let message = format!("{}, as of {} ms ago: no quorum was asked", refusal.message, read.age_ms);
+            let refusal = PublicError { message, ..refusal };
+            return Err(refusal.with("consistency", "stale").with("age_ms", read.age_ms).into());
         };
         let content = match content {
             Some(content) => content.to_xml().map_err(|error| {
@@ -90,11 +94,11 @@ impl DocumentService for DocumentRpc {
             })?,
             None => String::new(),
         };
-        let read = Some(read_info(&answer.served, self.clock.wall_ms()));
+        let read = self.read(&answer.served);
         Ok(Response::new(GetDocumentResponse { document: Some(wire(info)), content: content.into(), read }))
     }
 
-    async fn document_exists(
+    async fn exists(
         &self,
         request: Request<DocumentExistsRequest>,
     ) -> Result<Response<DocumentExistsResponse>, Status> {
@@ -103,11 +107,11 @@ impl DocumentService for DocumentRpc {
         let how = consistency(request.consistency);
         let answer = self.coordinator.get_document(&request.container, &request.name, how, None, false, limit).await;
         let answer = answer.map_err(status)?;
-        let read = Some(read_info(&answer.served, self.clock.wall_ms()));
+        let read = self.read(&answer.served);
         Ok(Response::new(DocumentExistsResponse { exists: answer.document.is_some(), read }))
     }
 
-    async fn delete_document(
+    async fn delete(
         &self,
         request: Request<DeleteDocumentRequest>,
     ) -> Result<Response<DeleteDocumentResponse>, Status> {
@@ -123,20 +127,56 @@ impl DocumentService for DocumentRpc {
         Ok(Response::new(DeleteDocumentResponse { deleted, version: version.0, repeated_attempt: false }))
     }
 
-    async fn list_documents(
-        &self,
-        request: Request<ListDocumentsRequest>,
-    ) -> Result<Response<ListDocumentsResponse>, Status> {
+    async fn list(&self, request: Request<ListDocumentsRequest>) -> Result<Response<ListDocumentsResponse>, Status> {
         let limit = limit(&request);
         let request = request.into_inner();
         let after = Some(request.page_token.as_str()).filter(|token| !token.is_empty());
         let (container, prefix) = (&request.container, &request.prefix);
-        let listed = self.coordinator.list_documents(container, prefix, after, request.page_size, limit).await;
+        let (count, how) = (request.page_size, consistency(request.consistency));
+        let listed = self.coordinator.list_documents(container, prefix, after, count, how, limit).await;
         let listed = listed.map_err(status)?;
         Ok(Response::new(ListDocumentsResponse {
             documents: listed.documents.into_iter().map(wire).collect(),
             next_page_token: listed.next_after.unwrap_or_default(),
-            read: Some(read_info(&listed.served, self.clock.wall_ms())),
+            read: self.read(&listed.served),
         }))
+    }
+}
+
+#[tonic::async_trait]
+impl DocumentService for DocumentRpc {
+    async fn put_document(
+        &self,
+        request: Request<PutDocumentRequest>,
+    ) -> Result<Response<PutDocumentResponse>, Status> {
+        self.meter.observe(Method::Put, self.put(request)).await
+    }
+
+    async fn get_document(
+        &self,
+        request: Request<GetDocumentRequest>,
+    ) -> Result<Response<GetDocumentResponse>, Status> {
+        self.meter.observe(Method::Get, self.get(request)).await
+    }
+
+    async fn document_exists(
+        &self,
+        request: Request<DocumentExistsRequest>,
+    ) -> Result<Response<DocumentExistsResponse>, Status> {
+        self.meter.observe(Method::Exists, self.exists(request)).await
+    }
+
+    async fn delete_document(
+        &self,
+        request: Request<DeleteDocumentRequest>,
+    ) -> Result<Response<DeleteDocumentResponse>, Status> {
+        self.meter.observe(Method::Delete, self.delete(request)).await
+    }
+
+    async fn list_documents(
+        &self,
+        request: Request<ListDocumentsRequest>,
+    ) -> Result<Response<ListDocumentsResponse>, Status> {
+        self.meter.observe(Method::List, self.list(request)).await
     }
 }

@@ -12,8 +12,8 @@ pub use documents::DocumentRpc;
 pub use query::QueryRpc;
 pub use shard::ShardRpc;
 
-use phoenixmldb_coordinator::CoordinatorError;
 use phoenixmldb_coordinator::transport::Served;
+use phoenixmldb_coordinator::{CoordinatorError, ReadConsistency};
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::v1::{self, Consistency, ReadInfo};
 use phoenixmldb_shard::SessionStamp;
@@ -46,8 +46,12 @@ fn grpc_timeout(text: &str) -> Option<Duration> {
 
 /// A refusal as its caller will see it.
 pub(crate) fn status(error: CoordinatorError) -> Status {
+    public(&error).into()
+}
+
+fn public(error: &CoordinatorError) -> PublicError {
     let mut public = PublicError::new(error.code(), error.to_string()).help(error.help());
-    match &error {
+    match error {
         CoordinatorError::Malformed { error, .. } => {
             public = public.with("line", error.line).with("column", error.column);
         }
@@ -58,13 +62,15 @@ pub(crate) fn status(error: CoordinatorError) -> Status {
             }
         }
         CoordinatorError::VersionConflict { actual, .. } => public = public.with("actual_version", actual),
-        CoordinatorError::NoQuorum { shard, .. } | CoordinatorError::ShardUnavailable { shard, .. } => {
-            public = public.with("shard", shard);
+        CoordinatorError::NoQuorum { shard, answering, silent, since_ms, .. } => {
+            public = public.with("shard", shard).with("since_ms", since_ms);
+            public = public.with("answering", answering.join(",")).with("silent", silent.join(","));
         }
+        CoordinatorError::ShardUnavailable { shard, .. } => public = public.with("shard", shard),
         CoordinatorError::WrongEpoch { shard, epoch } => public = public.with("shard", shard).with("epoch", epoch),
         _ => {}
     }
-    public.into()
+    public
 }
 
 fn invalid(field: &str, rule: impl std::fmt::Display) -> Status {
@@ -84,6 +90,15 @@ fn stamp(id: Option<v1::WriteId>) -> Result<Option<SessionStamp>, Status> {
         sequence: id.sequence,
         acknowledged_below: id.acknowledged_below,
     }))
+}
+
+/// How strong a read has to be.
+fn consistency(wire: i32) -> ReadConsistency {
+    match Consistency::try_from(wire) {
+        Ok(Consistency::Strong) => ReadConsistency::Strong,
+        Ok(Consistency::Stale) => ReadConsistency::Stale,
+        Ok(Consistency::Unspecified) | Err(_) => ReadConsistency::Auto,
+    }
 }
 
 fn read_info(served: &Served, now_ms: u64) -> ReadInfo {

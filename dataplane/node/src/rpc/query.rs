@@ -1,14 +1,15 @@
 //! `QueryService`: results as a stream, the summary last.
 
-use super::{limit, status};
+use super::{consistency, limit, read_info, status};
+use crate::meter::{Method, NodeMeter};
 use futures::{Stream, StreamExt};
 use phoenixmldb_coordinator::items::{Style, value_from_wire};
 use phoenixmldb_coordinator::{Coordinator, QueryRequest, ResultPart, Summary};
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::v1::query_service_server::QueryService;
 use phoenixmldb_proto::v1::{
-    Consistency, ExecuteRequest, ExecuteResponse, ExplainRequest, ExplainResponse, QueryOptions, QuerySummary,
-    ReadInfo, ResultItem, ShardStats, Variable,
+    ExecuteRequest, ExecuteResponse, ExplainRequest, ExplainResponse, QueryOptions, QuerySummary, ResultItem,
+    ShardStats, Variable,
 };
 use phoenixmldb_types::Code;
 use phoenixmldb_types::clock::Clock;
@@ -23,13 +24,39 @@ use tonic::{Request, Response, Status};
 pub struct QueryRpc {
     coordinator: Coordinator,
     clock: Arc<dyn Clock>,
+    meter: Arc<NodeMeter>,
 }
 
 impl QueryRpc {
-    /// The service; the clock is `fn:current-dateTime()`.
+    /// The service; the clock is `fn:current-dateTime()` and tells how old a stale result is.
     #[must_use]
-    pub fn new(coordinator: Coordinator, clock: Arc<dyn Clock>) -> Self {
-        Self { coordinator, clock }
+    pub fn new(coordinator: Coordinator, clock: Arc<dyn Clock>, meter: Arc<NodeMeter>) -> Self {
+        Self { coordinator, clock, meter }
+    }
+
+    /// Starts a query whose messages count themselves.
+    async fn start(&self, request: Request<ExecuteRequest>) -> Result<<Self as QueryService>::ExecuteStream, Status> {
+        let begun = tokio::time::Instant::now();
+        let limit = limit(&request);
+        let request = request.into_inner();
+        let query = self.request(request.query, request.variables, request.options)?;
+        let parts = self.coordinator.query(query, limit).await.map_err(status)?;
+        let (meter, clock) = (self.meter.clone(), self.clock.clone());
+        let messages = ReceiverStream::new(parts).map(move |part| match part {
+            Ok(part) => {
+                if let ResultPart::Summary(done) = &part {
+                    meter.queried(done);
+                    meter.answered(Method::Query, begun.elapsed());
+                }
+                Ok(message(part, clock.wall_ms()))
+            }
+            Err(error) => {
+                let refusal = status(error);
+                meter.refused(Method::Query, &refusal);
+                Err(refusal)
+            }
+        });
+        Ok(Box::pin(messages))
     }
 
     fn request(
@@ -39,18 +66,6 @@ impl QueryRpc {
         options: Option<QueryOptions>,
     ) -> Result<QueryRequest, Status> {
         let options = options.unwrap_or_default();
-        let unsupported = |what: &str| {
-            Err(PublicError::new(Code::Unsupported, format!("{what} is not offered in this release")).into())
-        };
-        if options.shard_key.is_some() {
-            return unsupported("shard_key");
-        }
-        if options.allow_partial {
-            return unsupported("allow_partial");
-        }
-        if options.consistency == Consistency::Stale as i32 {
-            return unsupported("a stale query");
-        }
         Ok(QueryRequest {
             text,
             variables: variables.into_iter().map(binding).collect::<Result<_, _>>()?,
@@ -58,6 +73,9 @@ impl QueryRpc {
             max_results: options.max_results,
             truncate: options.truncate,
             at: options.at_timestamp,
+            consistency: consistency(options.consistency),
+            shard_key: options.shard_key,
+            allow_partial: options.allow_partial,
             style: Style { method: options.method, indent: options.indent },
             now_ms: self.clock.wall_ms(),
         })
@@ -79,18 +97,14 @@ fn binding(variable: Variable) -> Result<(QName, Vec<Atomic>), Status> {
     Ok((name, values))
 }
 
-fn summary(summary: Summary) -> QuerySummary {
+fn summary(summary: Summary, now_ms: u64) -> QuerySummary {
     QuerySummary {
         items: summary.items,
         shards_queried: summary.shards_queried,
         shards_total: summary.shards_total,
-        restricted_by: String::new(),
-        read: Some(ReadInfo {
-            read_timestamp: summary.read_ts.0,
-            consistency: Consistency::Strong.into(),
-            ..ReadInfo::default()
-        }),
-        missing_shards: Vec::new(),
+        restricted_by: summary.restricted_by.to_owned(),
+        read: Some(read_info(&summary.served, now_ms)),
+        missing_shards: summary.missing.iter().map(|shard| shard.0).collect(),
         truncated: summary.truncated,
         elapsed_us: summary.elapsed_us,
         shards: summary
@@ -108,7 +122,7 @@ fn summary(summary: Summary) -> QuerySummary {
     }
 }
 
-fn message(part: ResultPart) -> ExecuteResponse {
+fn message(part: ResultPart, now_ms: u64) -> ExecuteResponse {
     match part {
         ResultPart::Items(items) => {
             let item = |item: phoenixmldb_coordinator::items::ResultItem| ResultItem {
@@ -118,7 +132,7 @@ fn message(part: ResultPart) -> ExecuteResponse {
             };
             ExecuteResponse { items: items.into_iter().map(item).collect(), summary: None }
         }
-        ResultPart::Summary(done) => ExecuteResponse { items: Vec::new(), summary: Some(summary(done)) },
+        ResultPart::Summary(done) => ExecuteResponse { items: Vec::new(), summary: Some(summary(done, now_ms)) },
     }
 }
 
@@ -127,18 +141,18 @@ impl QueryService for QueryRpc {
     type ExecuteStream = Pin<Box<dyn Stream<Item = Result<ExecuteResponse, Status>> + Send>>;
 
     async fn execute(&self, request: Request<ExecuteRequest>) -> Result<Response<Self::ExecuteStream>, Status> {
-        let limit = limit(&request);
-        let request = request.into_inner();
-        let query = self.request(request.query, request.variables, request.options)?;
-        let parts = self.coordinator.query(query, limit).await.map_err(status)?;
-        let messages = ReceiverStream::new(parts).map(|part| part.map(message).map_err(status));
-        Ok(Response::new(Box::pin(messages)))
+        // Counted by its last message, or here when it does not get that far.
+        let started = self.start(request).await;
+        started.map(Response::new).inspect_err(|refusal| self.meter.refused(Method::Query, refusal))
     }
 
     async fn explain(&self, request: Request<ExplainRequest>) -> Result<Response<ExplainResponse>, Status> {
         let request = request.into_inner();
-        let query = self.request(request.query, request.variables, request.options)?;
-        let plan = self.coordinator.explain(query).await.map_err(status)?;
-        Ok(Response::new(ExplainResponse { plan }))
+        let explained = async {
+            let query = self.request(request.query, request.variables, request.options)?;
+            let plan = self.coordinator.explain(query).await.map_err(status)?;
+            Ok(Response::new(ExplainResponse { plan }))
+        };
+        self.meter.observe(Method::Explain, explained).await
     }
 }

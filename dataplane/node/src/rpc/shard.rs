@@ -1,6 +1,7 @@
 //! `ShardService` on the peer port: other nodes' coordinators ask the replicas here.
 
 use crate::fragment;
+use crate::meter::{NodeMeter, one};
 use crate::replicas::Replicas;
 use crate::timestamps::Timestamps;
 use crate::transport::{read_from_wire, refusal, served_to_wire, to_wire};
@@ -12,10 +13,11 @@ use phoenixmldb_proto::internal::shard_service_server::ShardService;
 use phoenixmldb_proto::internal::{
     FragmentRequest, FragmentResponse, GrantRequest, GrantResponse, RequestContext, ScanRequest, ScanResponse,
     ShardCountRequest, ShardCountResponse, ShardGetRequest, ShardGetResponse, ShardHashRequest, ShardHashResponse,
-    ShardListRequest, ShardListResponse, ShardWriteRequest, ShardWriteResponse,
+    ShardListRequest, ShardListResponse, ShardResolvedRequest, ShardResolvedResponse, ShardWriteRequest,
+    ShardWriteResponse,
 };
 use phoenixmldb_shard::ShardCommand;
-use phoenixmldb_types::{Code, ContainerId, DocumentName, ShardId, Timestamp};
+use phoenixmldb_types::{Code, ContainerId, DocumentName, ShardId};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,13 +29,14 @@ pub struct ShardRpc {
     cluster_id: String,
     replicas: Arc<Replicas>,
     timestamps: Timestamps,
+    meter: Arc<NodeMeter>,
 }
 
 impl ShardRpc {
     /// The service.
     #[must_use]
-    pub fn new(cluster_id: String, replicas: Arc<Replicas>, timestamps: Timestamps) -> Self {
-        Self { cluster_id, replicas, timestamps }
+    pub fn new(cluster_id: String, replicas: Arc<Replicas>, timestamps: Timestamps, meter: Arc<NodeMeter>) -> Self {
+        Self { cluster_id, replicas, timestamps, meter }
     }
 
     /// Refuses strangers, and bounds the work by what is left of the caller's deadline.
@@ -44,6 +47,7 @@ impl ShardRpc {
     ) -> Result<Response<T>, Status> {
         let context = context.unwrap_or_default();
         if context.cluster_id != self.cluster_id {
+            one(&self.meter.strangers);
             let message = format!(
                 "cluster id mismatch: this node belongs to {:?}, the request to {:?}",
                 self.cluster_id, context.cluster_id
@@ -53,7 +57,7 @@ impl ShardRpc {
         match tokio::time::timeout(Duration::from_millis(context.remaining_ms), work).await {
             Ok(Ok(answer)) => Ok(Response::new(answer)),
             Ok(Err(error)) => Err(refusal(error).into()),
-            Err(_) => Err(refusal(TransportError::Unreachable("the deadline has passed".to_owned())).into()),
+            Err(_) => Err(refusal(TransportError::Lost("the deadline has passed".to_owned())).into()),
         }
     }
 }
@@ -85,7 +89,8 @@ impl ShardService for ShardRpc {
         let request = request.into_inner();
         self.serve(request.context, async {
             let (shard, container) = (ShardId(request.shard), ContainerId(request.container));
-            let documents = self.replicas.scan(shard, container, Timestamp(request.read_timestamp)).await?;
+            let read = read_from_wire(request.read_timestamp, request.stale);
+            let documents = self.replicas.scan(shard, container, read).await?;
             let documents = documents.map(|document| match document {
                 Ok((name, content)) => {
                     Ok(ScanResponse { name: name.to_string(), encoded: Bytes::from(content.to_bytes()) })
@@ -137,6 +142,18 @@ impl ShardService for ShardRpc {
                 more: page.more,
                 read: Some(served_to_wire(page.served)),
             })
+        })
+        .await
+    }
+
+    async fn resolved(
+        &self,
+        request: Request<ShardResolvedRequest>,
+    ) -> Result<Response<ShardResolvedResponse>, Status> {
+        let request = request.into_inner();
+        self.serve(request.context, async {
+            let served = self.replicas.resolved(ShardId(request.shard))?;
+            Ok(ShardResolvedResponse { read: Some(served_to_wire(served)) })
         })
         .await
     }
