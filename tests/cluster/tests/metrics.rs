@@ -1,5 +1,7 @@
 //! What a running cluster exports: by the rules of the format, and exactly what the documentation lists.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a step that fails is a failed test; times are told
+
 use phoenixmldb_cli::demo::local::LocalCluster;
 use phoenixmldb_client::v1::{Consistency, ContainerOptions, QueryOptions};
 use phoenixmldb_client::{Client, ClusterClientOptions};

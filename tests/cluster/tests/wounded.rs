@@ -1,6 +1,8 @@
 //! What a cluster that has lost nodes still owes its users: reads that say how old they are, refusals that come at once,
 //! and nothing that was never agreed on.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout)] // a step that fails is a failed test; times are told
+
 use phoenixmldb_cli::demo::local::LocalCluster;
 use phoenixmldb_client::v1::{Consistency, ContainerOptions, QueryOptions};
 use phoenixmldb_client::{Client, ClientError, ClusterClientOptions, Code, RetryPolicy};
