@@ -281,9 +281,15 @@ impl Coordinator {
                     CoordinatorError::ContainerNotFound { name: container }
                 }
                 Outcome::Refused(Refusal::Forgotten) => CoordinatorError::OutcomeForgotten,
-                Outcome::Refused(Refusal::Superseded(_)) | Outcome::Done => CoordinatorError::Internal {
+                Outcome::Refused(Refusal::Locked { holder, .. }) => {
+                    CoordinatorError::TransactionConflict { container, document, holder: Some(holder), version: 0 }
+                }
+                Outcome::Refused(Refusal::Superseded(_) | Refusal::Newer { .. } | Refusal::Over | Refusal::Expired)
+                | Outcome::Done
+                | Outcome::Prepared
+                | Outcome::Transaction(_) => CoordinatorError::Internal {
                     what: "writing",
-                    reason: "the leader handed out an answer that is its own to repeat".to_owned(),
+                    reason: "the leader handed out an answer that is not one to a write".to_owned(),
                 },
             });
         }

@@ -1,6 +1,6 @@
 //! Why a request failed, as its caller will hear it.
 
-use phoenixmldb_types::{Code, Epoch, NameError, ShardId};
+use phoenixmldb_types::{Code, Epoch, NameError, ShardId, TxnId};
 use phoenixmldb_xdm::ParseError;
 use phoenixmldb_xdm::atomic::{Atomic, AtomicType};
 use std::time::Duration;
@@ -147,6 +147,65 @@ pub enum CoordinatorError {
         /// Of what.
         what: String,
     },
+    /// No transaction has this id, or its outcome has been forgotten.
+    #[error("transaction {txn} does not exist")]
+    TransactionNotFound {
+        /// Its id.
+        txn: TxnId,
+    },
+    /// Another transaction or write was there first. Begin again.
+    #[error("{container}/{document} {}", match holder {
+        Some(holder) => format!("is being changed by transaction {holder}"),
+        None => format!("has changed at {version} since the transaction began"),
+    })]
+    TransactionConflict {
+        /// Its container.
+        container: String,
+        /// The document.
+        document: String,
+        /// The transaction that holds it now.
+        holder: Option<TxnId>,
+        /// Otherwise: the version that is there.
+        version: u64,
+    },
+    /// The transaction was rolled back, by its client or after a conflict.
+    #[error("transaction {txn} was rolled back: {reason}")]
+    TransactionAborted {
+        /// Its id.
+        txn: TxnId,
+        /// By whom or why.
+        reason: String,
+    },
+    /// The transaction was open for too long.
+    #[error("transaction {txn} was rolled back: it was open for longer than {} ms", timeout.as_millis())]
+    TransactionTimeout {
+        /// Its id.
+        txn: TxnId,
+        /// Its timeout.
+        timeout: Duration,
+    },
+    /// The transaction would become larger than the bound.
+    #[error("the transaction would hold {bytes} bytes; {max} is the bound")]
+    TransactionTooLarge {
+        /// What it would hold.
+        bytes: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// A write in a transaction that only reads.
+    #[error("transaction {txn} is read-only")]
+    TransactionReadOnly {
+        /// Its id.
+        txn: TxnId,
+    },
+    /// The answer to the commit was lost.
+    #[error("the outcome of transaction {txn} is not known yet: {reason}")]
+    TransactionUnknown {
+        /// Its id.
+        txn: TxnId,
+        /// What was lost.
+        reason: String,
+    },
     /// A queue is full.
     #[error("overloaded: {what}")]
     Overloaded {
@@ -215,6 +274,13 @@ impl CoordinatorError {
             }
             Self::TooManyResults { .. } => Code::TooManyResults,
             Self::QueryLimit { .. } => Code::QueryLimit,
+            Self::TransactionNotFound { .. } => Code::TxnNotFound,
+            Self::TransactionConflict { .. } => Code::TxnConflict,
+            Self::TransactionAborted { .. } => Code::TxnAborted,
+            Self::TransactionTimeout { .. } => Code::TxnTimeout,
+            Self::TransactionTooLarge { .. } => Code::TooLarge,
+            Self::TransactionReadOnly { .. } => Code::Refused,
+            Self::TransactionUnknown { .. } => Code::OutcomeUnknown,
             Self::Overloaded { .. } => Code::Overloaded,
             Self::Control { code, .. } => *code,
             Self::Internal { .. } => Code::Internal,
@@ -235,6 +301,11 @@ impl CoordinatorError {
                 format!("ask {others}, or read with --consistency stale; phoenixmldb-cluster status")
             }
             Self::ShardUnavailable { shard, .. } => format!("phoenixmldb-cluster shards {shard}"),
+            Self::TransactionConflict { .. } | Self::TransactionAborted { .. } | Self::TransactionTimeout { .. } => {
+                "begin the transaction again".to_owned()
+            }
+            Self::TransactionUnknown { txn, .. } => format!("phoenixmldb-cluster txn show {txn}"),
+            Self::TransactionReadOnly { .. } => "begin one that may write".to_owned(),
             Self::TooManyResults { .. } => "raise max_results, or ask to truncate".to_owned(),
             Self::Control { help, .. } => help.clone(),
             _ => String::new(),

@@ -5,6 +5,7 @@
 
 use crate::command::{Change, Outcome, Precondition, Refusal, SessionStamp, ShardCommand, WriteOp, Written};
 use crate::session::{self, Known};
+use crate::txn::{lock, participant};
 use phoenixmldb_store::codec::{Reader, Writer};
 use phoenixmldb_store::keyspace::{self, FORMAT, MetaTag};
 use phoenixmldb_store::kv::Overlay;
@@ -22,8 +23,10 @@ pub fn apply(overlay: &mut Overlay<'_>, shard: ShardId, command: &ShardCommand) 
             apply_write(overlay, shard, &write, session.as_ref())
         }
         ShardCommand::Resolved { ts } => {
+            // A transaction that holds a lock may still commit right above its start.
+            let ts = lock::lower_bound(overlay, shard)?.min(*ts);
             let known = timestamp(overlay, shard, MetaTag::Resolved)?;
-            put_timestamp(overlay, shard, MetaTag::Resolved, known.max(*ts));
+            put_timestamp(overlay, shard, MetaTag::Resolved, known.max(ts));
             Ok(Outcome::Done)
         }
         ShardCommand::Configure { epoch, range } => {
@@ -41,6 +44,7 @@ pub fn apply(overlay: &mut Overlay<'_>, shard: ShardId, command: &ShardCommand) 
             overlay.put(Cf::Meta, dropped_key(shard, *container), vec![FORMAT]);
             Ok(Outcome::Done)
         }
+        ShardCommand::Transaction(step) => participant::apply(overlay, shard, step),
     }
 }
 
@@ -65,8 +69,11 @@ fn apply_write(
         }
     }
     let outcome = match refusal(overlay, shard, write)? {
-        // Not the write's answer: the same write is proposed again with a new timestamp or a new map.
-        Some(again @ (Refusal::Superseded(_) | Refusal::Epoch(_))) => return Ok(Outcome::Refused(again)),
+        // Not the write's answer: the same write is proposed again with a new timestamp or a new map, or when the
+        // transaction in its way is gone.
+        Some(again @ (Refusal::Superseded(_) | Refusal::Epoch(_) | Refusal::Locked { .. })) => {
+            return Ok(Outcome::Refused(again));
+        }
         Some(refusal) => Outcome::Refused(refusal),
         None => carry_out(overlay, shard, write)?,
     };
@@ -88,6 +95,10 @@ fn refusal(overlay: &Overlay<'_>, shard: ShardId, write: &Write<'_>) -> Result<O
     }
     for op in write.ops {
         let document = keyspace::document(shard, write.container, &op.name);
+        if let Some(lock) = lock::on(overlay, &document)? {
+            let (container, name, holder) = (write.container, op.name.clone(), lock.txn);
+            return Ok(Some(Refusal::Locked { container, name, holder }));
+        }
         let newest = mvcc::record_at(overlay, &document, Timestamp::MAX)?;
         if newest.as_ref().is_some_and(|record| record.commit_ts() >= write.commit_ts) {
             return Ok(Some(Refusal::Superseded(op.name.clone())));
@@ -131,7 +142,7 @@ fn carry_out(overlay: &mut Overlay<'_>, shard: ShardId, write: &Write<'_>) -> Re
     Ok(Outcome::Written { commit_ts: write.commit_ts, changes })
 }
 
-fn dropped_key(shard: ShardId, container: ContainerId) -> Vec<u8> {
+pub(crate) fn dropped_key(shard: ShardId, container: ContainerId) -> Vec<u8> {
     Writer::new().raw(&keyspace::meta(shard, MetaTag::Configuration)).u64(container.0).finish()
 }
 
@@ -143,7 +154,7 @@ pub fn timestamp(snapshot: &dyn Snapshot, shard: ShardId, tag: MetaTag) -> Resul
     Ok(Timestamp(reader.u64()?))
 }
 
-fn put_timestamp(overlay: &mut Overlay<'_>, shard: ShardId, tag: MetaTag, ts: Timestamp) {
+pub(crate) fn put_timestamp(overlay: &mut Overlay<'_>, shard: ShardId, tag: MetaTag, ts: Timestamp) {
     overlay.put(Cf::Meta, keyspace::meta(shard, tag), Writer::new().u8(FORMAT).u64(ts.0).finish());
 }
 

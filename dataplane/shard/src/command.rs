@@ -5,7 +5,10 @@
 
 use phoenixmldb_store::codec::{Reader, Writer};
 use phoenixmldb_store::{EncodedDocument, KvError};
-use phoenixmldb_types::{ContainerId, DocumentName, Epoch, HashRange, SessionId, Timestamp};
+use phoenixmldb_types::{ContainerId, DocumentName, Epoch, HashRange, SessionId, Timestamp, TxnId};
+
+use crate::txn::command::{TxnCommand, read_document, read_txn, write_document, write_txn};
+use crate::txn::record::TxnStatus;
 
 /// Version of the encodings of commands, outcomes and requests.
 pub const ENCODING: u8 = 1;
@@ -87,6 +90,8 @@ pub enum ShardCommand {
         /// Which one.
         container: ContainerId,
     },
+    /// A step of a transaction.
+    Transaction(TxnCommand),
 }
 
 /// What a change did.
@@ -115,6 +120,28 @@ pub enum Refusal {
     ContainerDropped(ContainerId),
     /// The answer of this write has been forgotten; whether it happened is not known here.
     Forgotten,
+    /// A transaction holds the document.
+    Locked {
+        /// Its container.
+        container: ContainerId,
+        /// Its name.
+        name: DocumentName,
+        /// The transaction.
+        holder: TxnId,
+    },
+    /// The document, written or read by a transaction, has changed since the transaction began.
+    Newer {
+        /// Its container.
+        container: ContainerId,
+        /// Its name.
+        name: DocumentName,
+        /// When.
+        version: Timestamp,
+    },
+    /// The transaction is over here: a late or repeated step.
+    Over,
+    /// The transaction's time was up.
+    Expired,
 }
 
 /// What applying a command answers.
@@ -131,6 +158,10 @@ pub enum Outcome {
     Refused(Refusal),
     /// The command has no answer.
     Done,
+    /// The documents are locked, and stay so until the transaction is decided.
+    Prepared,
+    /// What is known of a transaction after the command.
+    Transaction(TxnStatus),
 }
 
 impl ShardCommand {
@@ -153,6 +184,7 @@ impl ShardCommand {
             Self::Resolved { ts } => writer.u8(2).u64(ts.0).finish(),
             Self::Configure { epoch, range } => writer.u8(3).u64(epoch.0).u64(range.first).u64(range.last).finish(),
             Self::DropContainer { container } => writer.u8(4).u64(container.0).finish(),
+            Self::Transaction(step) => step.write(writer.u8(5)).finish(),
         }
     }
 
@@ -183,6 +215,7 @@ impl ShardCommand {
                 range: HashRange { first: reader.u64()?, last: reader.u64()? },
             },
             4 => Self::DropContainer { container: ContainerId(reader.u64()?) },
+            5 => Self::Transaction(TxnCommand::read(&mut reader)?),
             kind => return Err(KvError::damaged("command", format!("kind {kind} is not known"))),
         };
         if reader.is_empty() { Ok(command) } else { Err(KvError::damaged("command", "something follows its end")) }
@@ -246,6 +279,21 @@ impl Outcome {
             Self::Refused(Refusal::Epoch(epoch)) => writer.u8(14).u64(epoch.0).finish(),
             Self::Refused(Refusal::ContainerDropped(container)) => writer.u8(15).u64(container.0).finish(),
             Self::Refused(Refusal::Forgotten) => writer.u8(16).finish(),
+            Self::Refused(Refusal::Locked { container, name, holder }) => {
+                write_txn(write_document(writer.u8(17), *container, name), *holder).finish()
+            }
+            Self::Refused(Refusal::Newer { container, name, version }) => {
+                write_document(writer.u8(18), *container, name).u64(version.0).finish()
+            }
+            Self::Refused(Refusal::Over) => writer.u8(19).finish(),
+            Self::Refused(Refusal::Expired) => writer.u8(20).finish(),
+            Self::Prepared => writer.u8(30).finish(),
+            Self::Transaction(TxnStatus::Absent) => writer.u8(31).finish(),
+            Self::Transaction(TxnStatus::Pending { min_commit_ts, deadline }) => {
+                writer.u8(32).u64(min_commit_ts.0).u64(deadline.0).finish()
+            }
+            Self::Transaction(TxnStatus::Committed { commit_ts }) => writer.u8(33).u64(commit_ts.0).finish(),
+            Self::Transaction(TxnStatus::Aborted) => writer.u8(34).finish(),
         }
     }
 
@@ -272,6 +320,24 @@ impl Outcome {
             14 => Self::Refused(Refusal::Epoch(Epoch(reader.u64()?))),
             15 => Self::Refused(Refusal::ContainerDropped(ContainerId(reader.u64()?))),
             16 => Self::Refused(Refusal::Forgotten),
+            17 => {
+                let (container, name) = read_document(&mut reader)?;
+                Self::Refused(Refusal::Locked { container, name, holder: read_txn(&mut reader)? })
+            }
+            18 => {
+                let (container, name) = read_document(&mut reader)?;
+                Self::Refused(Refusal::Newer { container, name, version: Timestamp(reader.u64()?) })
+            }
+            19 => Self::Refused(Refusal::Over),
+            20 => Self::Refused(Refusal::Expired),
+            30 => Self::Prepared,
+            31 => Self::Transaction(TxnStatus::Absent),
+            32 => {
+                let min_commit_ts = Timestamp(reader.u64()?);
+                Self::Transaction(TxnStatus::Pending { min_commit_ts, deadline: Timestamp(reader.u64()?) })
+            }
+            33 => Self::Transaction(TxnStatus::Committed { commit_ts: Timestamp(reader.u64()?) }),
+            34 => Self::Transaction(TxnStatus::Aborted),
             kind => return Err(KvError::damaged("outcome", format!("kind {kind} is not known"))),
         })
     }

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | [`command`] | what the shard's log may contain, and what applying answers; both with their encodings |
 //! | [`apply`](mod@apply) | command + state -> changes + outcome, equal on every replica |
+//! | [`txn`] | two-phase commit: locks, records, the protocol, recovery |
 //! | [`session`] | a repeated write gets its first answer |
 //! | [`read`] | documents at a timestamp |
 //! | [`clock`] | the clock group: timestamps that are never given twice |
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod read;
 pub mod session;
 pub mod snapshot;
+pub mod txn;
 
 pub use apply::apply;
 pub use command::{Change, Outcome, Precondition, Refusal, SessionStamp, ShardCommand, WriteOp, Written};

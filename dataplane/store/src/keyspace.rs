@@ -2,11 +2,11 @@
 //!
 //! | family | key after the shard | value |
 //! |---|---|---|
-//! | `lock`  | container (u64), name | transaction, anchor, start, operation, time to live, blocks written |
+//! | `lock`  | container (u64), name | transaction, anchor, start, deadline, operation, blocks written |
 //! | `write` | container, name, commit timestamp descending | kind, version (the writer's start), header |
 //! | `blk`   | container, name, version (u64), label (u32) | one encoded block |
 //! | `index` | index, value, container, name, version | posting |
-//! | `txn`   | start timestamp (u64) | transaction record |
+//! | `txn`   | part (u8), start timestamp (u64) | record, this shard's part, or a mark of an unfinished record |
 //! | `session` | session id (u128), sequence number (u64) | outcome of a write |
 //! | `meta`  | tag (u8) | applied position, resolved timestamp, safe point, hash range and epoch, counters |
 //!
@@ -37,6 +37,18 @@ pub enum MetaTag {
     RecordWatermark = 5,
     /// Largest commit timestamp applied.
     LastCommit = 6,
+}
+
+/// What the family of transactions holds, each under the start timestamp.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum TxnPart {
+    /// The transaction record, on its anchor.
+    Record = 0,
+    /// What this shard has promised and done.
+    Participant = 1,
+    /// Marks a record whose transaction still has something to do somewhere.
+    Open = 2,
 }
 
 fn shard(shard: ShardId) -> Writer {
@@ -113,6 +125,26 @@ pub fn session_range(id: ShardId, session_id: SessionId, from: u64, to: u64) -> 
     session(id, session_id, from)..session(id, session_id, to)
 }
 
+/// What a shard holds of a transaction.
+#[must_use]
+pub fn transaction(id: ShardId, part: TxnPart, start: Timestamp) -> Vec<u8> {
+    shard(id).u8(part as u8).u64(start.0).finish()
+}
+
+/// That part of all transactions that began before `to`.
+#[must_use]
+pub fn transactions(id: ShardId, part: TxnPart, to: Timestamp) -> Range<Vec<u8>> {
+    transaction(id, part, Timestamp::ZERO)..transaction(id, part, to)
+}
+
+/// Start timestamp of a key in [`Cf::Txn`].
+pub fn parse_transaction(key: &[u8]) -> Result<Timestamp, KvError> {
+    let mut reader = Reader::new("transaction key", key);
+    reader.u32()?;
+    reader.u8()?;
+    Ok(Timestamp(reader.u64()?))
+}
+
 /// A fact about the shard.
 #[must_use]
 pub fn meta(id: ShardId, tag: MetaTag) -> Vec<u8> {
@@ -127,6 +159,16 @@ pub fn parse_version(key: &[u8]) -> Result<(ContainerId, DocumentName, Timestamp
     let name = reader.key_text()?;
     let name = DocumentName::parse(&name).map_err(|error| KvError::damaged("version key", error.to_string()))?;
     Ok((container, name, Timestamp(reader.descending()?)))
+}
+
+/// Container and name of a key in [`Cf::Lock`].
+pub fn parse_document(key: &[u8]) -> Result<(ContainerId, DocumentName), KvError> {
+    let mut reader = Reader::new("lock key", key);
+    reader.u32()?;
+    let container = ContainerId(reader.u64()?);
+    let name = reader.key_text()?;
+    let name = DocumentName::parse(&name).map_err(|error| KvError::damaged("lock key", error.to_string()))?;
+    Ok((container, name))
 }
 
 /// Families whose keys begin with shard, container and document name.
@@ -179,5 +221,17 @@ mod tests {
     fn version_keys_come_back() {
         let (container, name, at) = parse_version(&version(&key("x/y.xml"), Timestamp(77))).unwrap();
         assert_eq!((container, name.as_str(), at), (ContainerId(9), "x/y.xml", Timestamp(77)));
+    }
+
+    #[test]
+    fn keys_of_locks_and_transactions_come_back() {
+        let (container, name) = parse_document(&key("x/y.xml")).unwrap();
+        assert_eq!((container, name.as_str()), (ContainerId(9), "x/y.xml"));
+        let record = transaction(ShardId(3), TxnPart::Record, Timestamp(5));
+        assert_eq!(parse_transaction(&record).unwrap(), Timestamp(5));
+        let range = transactions(ShardId(3), TxnPart::Record, Timestamp(6));
+        assert!(range.contains(&record));
+        assert!(!range.contains(&transaction(ShardId(3), TxnPart::Record, Timestamp(6))));
+        assert!(!range.contains(&transaction(ShardId(3), TxnPart::Participant, Timestamp(5))));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A version is one record in `write` and its blocks in `blk`. The record's directory names each block by label and
 //! version, so that a later version may share blocks with an earlier one. Deleting writes a record without blocks.
-//! A version is visible from its commit timestamp on.
+//! A version is visible from its commit timestamp on. A transaction stages its blocks under its start timestamp, before
+//! it knows when it commits; publishing them writes the record alone.
 
 use crate::codec::{Reader, Writer};
 use crate::document::EncodedDocument;
@@ -59,7 +60,9 @@ impl Record {
         }
     }
 
-    fn encode(&self) -> Vec<u8> {
+    /// As bytes; the commit timestamp is not among them.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         match self {
             Self::Delete { .. } => Writer::new().u8(FORMAT).u8(0).finish(),
             Self::Put(info) => {
@@ -79,7 +82,8 @@ impl Record {
         }
     }
 
-    fn decode(bytes: &[u8], commit_ts: Timestamp) -> Result<Self, KvError> {
+    /// What [`Record::encode`] made, committed at `commit_ts`.
+    pub fn decode(bytes: &[u8], commit_ts: Timestamp) -> Result<Self, KvError> {
         let mut reader = Reader::new("version", bytes);
         reader.version(FORMAT)?;
         match reader.u8()? {
@@ -199,22 +203,43 @@ pub fn put(
     content: &EncodedDocument,
     commit_ts: Timestamp,
 ) -> Result<VersionInfo, KvError> {
-    let before = record_at(overlay, document, Timestamp::MAX)?.and_then(Record::into_put);
+    let staged = stage(overlay, document, content, commit_ts);
+    publish(overlay, document, staged, commit_ts)
+}
+
+/// Writes the blocks of a version that is not visible yet, and may never be. Returns what [`publish`] needs.
+pub fn stage(overlay: &mut Overlay<'_>, document: &[u8], content: &EncodedDocument, version: Timestamp) -> VersionInfo {
     let mut directory = Vec::with_capacity(content.blocks.len());
     for (label, block) in (0u32..).zip(&content.blocks) {
-        overlay.put(Cf::Block, keyspace::block(document, commit_ts, label), block.clone());
-        directory.push((label, commit_ts));
+        overlay.put(Cf::Block, keyspace::block(document, version, label), block.clone());
+        directory.push((label, version));
     }
-    let info = VersionInfo {
-        commit_ts,
-        created_ts: before.map_or(commit_ts, |before| before.created_ts),
-        text_bytes: content.text_bytes,
-        nodes: content.nodes,
-        content_hash: content.content_hash,
-        directory,
-    };
+    let EncodedDocument { text_bytes, nodes, content_hash, .. } = *content;
+    let (commit_ts, created_ts) = Default::default();
+    VersionInfo { commit_ts, created_ts, text_bytes, nodes, content_hash, directory }
+}
+
+/// Makes a staged version visible at `commit_ts`. Returns what was written.
+///
+/// The caller has checked that no newer version exists.
+pub fn publish(
+    overlay: &mut Overlay<'_>,
+    document: &[u8],
+    staged: VersionInfo,
+    commit_ts: Timestamp,
+) -> Result<VersionInfo, KvError> {
+    let before = record_at(overlay, document, Timestamp::MAX)?.and_then(Record::into_put);
+    let created_ts = before.map_or(commit_ts, |before| before.created_ts);
+    let info = VersionInfo { commit_ts, created_ts, ..staged };
     overlay.put(Cf::Write, keyspace::version(document, commit_ts), Record::Put(info.clone()).encode());
     Ok(info)
+}
+
+/// Removes the blocks of a staged version that will never be visible.
+pub fn discard(overlay: &mut Overlay<'_>, document: &[u8], staged: &VersionInfo) {
+    for (label, version) in &staged.directory {
+        overlay.delete(Cf::Block, keyspace::block(document, *version, *label));
+    }
 }
 
 /// Writes a deletion that becomes visible at `commit_ts`.
