@@ -13,7 +13,7 @@ use crate::axes::{Axis, NodeTest};
 use crate::limits;
 use crate::names::NameId;
 use crate::tree::{NodeKind, Tree};
-use crate::values::ValueMap;
+use crate::values::{Numbers, ValueMap};
 use hashbrown::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -41,6 +41,8 @@ pub struct Summary {
     merged: RwLock<HashMap<Vec<PathId>, Arc<[u32]>>>,
     /// Rows by string value, per path.
     values: RwLock<HashMap<PathId, Arc<ValueMap>>>,
+    /// Values as numbers, per path.
+    numbers: RwLock<HashMap<PathId, Arc<Numbers>>>,
 }
 
 impl Summary {
@@ -88,7 +90,7 @@ impl Summary {
         for (path, rows) in paths.iter_mut().zip(rows) {
             path.rows = Arc::from(rows);
         }
-        Some(Self { path_of, paths, merged: RwLock::default(), values: RwLock::default() })
+        Some(Self { path_of, paths, merged: RwLock::default(), values: RwLock::default(), numbers: RwLock::default() })
     }
 
     /// Number of paths.
@@ -200,6 +202,23 @@ impl Summary {
         known.unwrap_or_else(|| {
             let built = Arc::new(ValueMap::build(tree, self.rows(path)));
             self.values.write().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(built).clone()
+        })
+    }
+}
+
+impl Summary {
+    /// The string values on a path as numbers, if somebody has read them already.
+    #[must_use]
+    pub fn known_numbers(&self, path: PathId) -> Option<Arc<Numbers>> {
+        self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(&path).cloned()
+    }
+
+    /// The string values on a path as numbers, in the order of its rows.
+    #[must_use]
+    pub fn numbers(&self, tree: &Tree, path: PathId) -> Arc<Numbers> {
+        self.known_numbers(path).unwrap_or_else(|| {
+            let read = Arc::new(Numbers::read(tree, self.rows(path)));
+            self.numbers.write().unwrap_or_else(PoisonError::into_inner).entry(path).or_insert(read).clone()
         })
     }
 }

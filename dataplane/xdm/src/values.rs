@@ -1,5 +1,7 @@
-//! Rows by their string value: a hash table of row numbers that keeps no copy of the texts.
+//! Values of the rows on one path: by string in a hash table of row numbers that keeps no copy of the texts, and as
+//! numbers in a list.
 
+use crate::atomic::parse_double;
 use crate::tree::Tree;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
@@ -50,12 +52,43 @@ impl ValueMap {
     }
 }
 
+/// The string values of some rows as `xs:double`, in the order of the rows.
+#[derive(Debug)]
+pub struct Numbers(Vec<f64>);
+
+/// Stands for a text that is no double: not the NaN that the text `NaN` gives.
+const NO_NUMBER_BITS: u64 = 0x7FF8_0000_0000_0001;
+
+impl Numbers {
+    pub(crate) fn read(tree: &Tree, rows: &[u32]) -> Self {
+        let number = |row: &u32| parse_double(tree.string_value(*row)).unwrap_or(f64::from_bits(NO_NUMBER_BITS));
+        Self(rows.iter().map(number).collect())
+    }
+
+    /// The number at a place; `None` where the text is no double.
+    #[must_use]
+    pub fn get(&self, place: usize) -> Option<f64> {
+        self.0.get(place).copied().filter(|number| number.to_bits() != NO_NUMBER_BITS)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::axes::{Axis, NodeTest, step};
     use crate::parse::{ParseOptions, parse_xml};
     use crate::tree::NodeKind;
+
+    #[test]
+    fn texts_that_are_no_numbers_are_told_from_nan() {
+        let tree = parse_xml(b"<r><a> 1.5e1 </a><a>NaN</a><a>x</a><a/></r>", &ParseOptions::default()).unwrap();
+        let mut rows = Vec::new();
+        step(&tree, 1, Axis::Child, NodeTest::Kind(NodeKind::Element), &mut rows);
+        let numbers = Numbers::read(&tree, &rows);
+        assert_eq!(numbers.get(0), Some(15.0));
+        assert!(numbers.get(1).unwrap().is_nan());
+        assert_eq!((numbers.get(2), numbers.get(3)), (None, None));
+    }
 
     #[test]
     fn rows_are_found_by_value_in_document_order() {

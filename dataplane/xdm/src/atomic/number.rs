@@ -108,6 +108,12 @@ impl std::fmt::Display for Decimal {
         if scale == 0 {
             return write!(f, "{mantissa}");
         }
+        if let (Ok(small), true) = (i64::try_from(mantissa), scale <= 18) {
+            // Divided by a power of ten instead of written and taken apart.
+            let power = 10_u64.pow(u32::from(self.scale));
+            let (digits, sign) = (small.unsigned_abs(), if small < 0 { "-" } else { "" });
+            return write!(f, "{sign}{}.{:0scale$}", digits / power, digits % power);
+        }
         let digits = format!("{:0>width$}", mantissa.unsigned_abs(), width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
         let sign = if mantissa < 0 { "-" } else { "" };

@@ -5,6 +5,7 @@ use super::{Evaluator, function};
 use crate::compile::plan::Plan;
 use crate::context::StaticContext;
 use phoenixmldb_xdm::error::{Result, fail};
+use phoenixmldb_xdm::item::atomize_node;
 use phoenixmldb_xdm::types::{ItemType, SequenceType};
 use phoenixmldb_xdm::{Atomic, AtomicType, Function, Item, Sequence};
 use std::sync::Arc;
@@ -57,6 +58,11 @@ pub(super) fn cast_list(value: &Sequence, item: AtomicType, optional: bool) -> R
 pub(crate) fn convert(value: Sequence, wanted: &SequenceType) -> Result<Sequence> {
     if wanted.matches(&value) {
         return function::coerce_all(value, wanted);
+    }
+    if let (ItemType::Atomic(target), Sequence::One(Item::Node(node))) = (&wanted.item, &value)
+        && wanted.occurrence.accepts(1)
+    {
+        return Ok(Sequence::from(convert_atomic(atomize_node(node), *target, wanted)?));
     }
     match &wanted.item {
         ItemType::Atomic(target) => {

@@ -11,6 +11,7 @@ use crate::compile::plan::{Op, Plan, Predicate, Route, Step, StepTest};
 use phoenixmldb_xdm::axes::Axis;
 use phoenixmldb_xdm::error::{Error, Result};
 use phoenixmldb_xdm::summary::{PathId, Summary};
+use phoenixmldb_xdm::values::Numbers;
 use phoenixmldb_xdm::{Atomic, Item, NodeKind, Sequence, Tree};
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,11 +30,20 @@ pub(crate) struct RouteState {
     pub(super) rows: Arc<[u32]>,
     /// Where the last slice ended.
     at: usize,
+    /// Rows on the path of the context node, and the place of the last one.
+    from: Arc<[u32]>,
+    from_at: usize,
+    /// Values of the rows as numbers, when the route leads to one path.
+    numbers: Option<Arc<Numbers>>,
+    /// How often numbers were asked for before they were read.
+    asked: usize,
 }
 
 /// The rows that a route reaches from one node.
 pub(super) struct View {
     pub(super) tree: Arc<Tree>,
+    /// Place of the route.
+    pub(super) id: usize,
     /// All rows on the route's paths.
     pub(super) rows: Arc<[u32]>,
     /// Those below the node.
@@ -81,18 +91,54 @@ fn targets(summary: &Summary, tree: &Arc<Tree>, from: &[PathId], steps: &[(Axis,
 impl Evaluator {
     /// The slice of the route's rows that is below a node; `None` when the tree has no summary.
     pub(super) fn along(&mut self, route: &Route, tree: &Arc<Tree>, pre: u32) -> Option<Range<usize>> {
+        let state = &mut self.routes[route.id];
+        if state.key.is_some_and(|(serial, _)| serial == tree.serial()) {
+            // Nodes on one path do not nest, so that what is below one ends before the next: no look at the tree.
+            let place = lower(&state.from, state.from_at, pre);
+            state.from_at = place;
+            if state.from.get(place) == Some(&pre) {
+                let end = state.from.get(place + 1).copied().unwrap_or_else(|| tree.len());
+                let first = lower(&state.rows, state.at, pre);
+                let last = lower(&state.rows, first, end);
+                state.at = last;
+                return Some(first..last);
+            }
+        }
         let summary = tree.summary()?;
         let from = summary.path_of(pre);
-        let state = &mut self.routes[route.id];
         if state.key != Some((tree.serial(), from)) {
             let paths = targets(summary, tree, &[from], &route.steps);
             let rows = summary.merged(&paths);
-            *state = RouteState { key: Some((tree.serial(), from)), paths, rows, at: 0 };
+            let numbers = match &paths[..] {
+                [path] => summary.known_numbers(*path),
+                _ => None,
+            };
+            let (key, from) = (Some((tree.serial(), from)), summary.rows(from).clone());
+            *state = RouteState { key, paths, rows, from, numbers, ..RouteState::default() };
         }
         let first = lower(&state.rows, state.at, pre);
         let last = lower(&state.rows, first, (pre + tree.size(pre)).saturating_add(1));
         state.at = last;
         Some(first..last)
+    }
+
+    /// The values that a route leads to as numbers, by place in its rows: read when they have been asked for often.
+    pub(super) fn numbers(&mut self, id: usize, tree: &Arc<Tree>) -> Option<Arc<Numbers>> {
+        let state = &mut self.routes[id];
+        let [path] = state.paths[..] else { return None };
+        if state.numbers.is_none() {
+            state.asked += 1;
+            if state.asked < state.rows.len() / 4 {
+                return None;
+            }
+            let is_untyped =
+                |row: &u32| !matches!(tree.kind(*row), NodeKind::Comment | NodeKind::ProcessingInstruction);
+            if !state.rows.first().is_some_and(is_untyped) {
+                return None;
+            }
+            state.numbers = Some(tree.summary()?.numbers(tree, path));
+        }
+        state.numbers.clone()
     }
 
     /// What a path of one route reaches, when it starts from one node of a tree with a summary.
@@ -119,7 +165,7 @@ impl Evaluator {
             _ => return None,
         };
         let range = self.along(route, tree, pre)?;
-        Some(View { tree: tree.clone(), rows: self.routes[route.id].rows.clone(), range })
+        Some(View { tree: tree.clone(), id: route.id, rows: self.routes[route.id].rows.clone(), range })
     }
 
     /// One step of a path that is a route.

@@ -14,6 +14,7 @@ use phoenixmldb_xdm::error::Result;
 use phoenixmldb_xdm::item::atomize_node;
 use phoenixmldb_xdm::types::{ItemType, Occurrence, SequenceType};
 use phoenixmldb_xdm::{Atomic, AtomicType, Item, Node, NodeKind, Sequence, Str, Tree};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A text, wherever it is.
@@ -98,7 +99,7 @@ impl Evaluator {
             let how = self.comparison(collation);
             if let Op::Const(Sequence::One(Item::Atomic(value))) = &right.op {
                 self.charge(view.range.len())?;
-                return any(op, &view, std::slice::from_ref(value), &how).map(Some);
+                return self.any_row(op, view.id, &view.tree, view.range.clone(), value, &how).map(Some);
             }
             let values = self.eval(right, env)?.atomize()?;
             self.charge(view.range.len().saturating_mul(values.len()))?;
@@ -116,6 +117,37 @@ impl Evaluator {
         };
         self.charge(view.range.len())?;
         any(flipped, &view, std::slice::from_ref(value), &self.comparison(collation)).map(Some)
+    }
+
+    /// Whether the value of any row of a route compares with a constant.
+    fn any_row(
+        &mut self,
+        op: compare::Op,
+        id: usize,
+        tree: &Arc<Tree>,
+        range: Range<usize>,
+        value: &Atomic,
+        how: &Comparison,
+    ) -> Result<bool> {
+        let is_number =
+            matches!(value, Atomic::Integer(..) | Atomic::Decimal(_) | Atomic::Double(_) | Atomic::Float(_));
+        let other = if is_number { value.to_double() } else { None };
+        let numbers = other.and_then(|other| Some((self.numbers(id, tree)?, other)));
+        for place in range {
+            let holds = match &numbers {
+                Some((numbers, other)) => numbers.get(place).map(|number| op.holds(number.partial_cmp(other))),
+                None => None,
+            };
+            let holds = match holds {
+                Some(holds) => holds,
+                // What is no number raises its error here.
+                None => compares(op, tree, self.routes[id].rows[place], value, how)?,
+            };
+            if holds {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The only node that an expression gives, if that can be told without evaluating it.
@@ -222,12 +254,7 @@ impl Evaluator {
                     return Ok(false);
                 };
                 let Some(range) = self.along(route, tree, row) else { return Ok(false) };
-                for key in &self.routes[route.id].rows[range] {
-                    if compares(*op, tree, *key, value, how)? {
-                        return Ok(true);
-                    }
-                }
-                Ok(false)
+                self.any_row(*op, route.id, tree, range, value, how)
             }
             _ => {
                 let range = own_route(plan).and_then(|route| self.along(route, tree, row));
