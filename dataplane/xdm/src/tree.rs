@@ -156,9 +156,8 @@ impl Tree {
     pub fn string_value(&self, pre: u32) -> &str {
         let columns = &self.columns;
         let (heap, offsets, end) = match self.kind(pre) {
-            NodeKind::Document | NodeKind::Element | NodeKind::Text => {
-                (&columns.text, &columns.text_at, pre + self.size(pre) + 1)
-            }
+            NodeKind::Text => (&columns.text, &columns.text_at, pre + 1),
+            NodeKind::Document | NodeKind::Element => (&columns.text, &columns.text_at, pre + self.size(pre) + 1),
             NodeKind::Attribute | NodeKind::Comment | NodeKind::ProcessingInstruction => {
                 (&columns.other, &columns.other_at, pre + 1)
             }

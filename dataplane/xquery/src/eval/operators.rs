@@ -74,6 +74,9 @@ impl Evaluator {
                     // The other side may be left out (§2.3.4).
                     return Ok(false);
                 }
+                if let Some(holds) = self.compare_with_view(*op, &left, right, collation, env)? {
+                    return Ok(holds);
+                }
                 let right = self.eval(right, env)?;
                 self.general_compare(*op, &left, &right, collation)
             }
@@ -222,8 +225,8 @@ impl Evaluator {
         right: &Plan,
         env: &mut Env,
     ) -> Result<Sequence> {
-        let Some(left) = self.optional_atomic(left, env)? else { return Ok(Sequence::Empty) };
-        let Some(right) = self.optional_atomic(right, env)? else { return Ok(Sequence::Empty) };
+        let Some(left) = self.operand(left, env)? else { return Ok(Sequence::Empty) };
+        let Some(right) = self.operand(right, env)? else { return Ok(Sequence::Empty) };
         if let (Atomic::Integer(a, _), Atomic::Integer(b, _)) = (&left, &right) {
             let (a, b) = (a.0, b.0);
             let fast = match op {
@@ -237,6 +240,14 @@ impl Evaluator {
             }
         }
         Ok(Sequence::from(arithmetic::apply(op, &left, &right, self.dynamic.implicit_zone())?))
+    }
+
+    /// An operand of a calculation: what is untyped becomes a double here or there.
+    fn operand(&mut self, plan: &Plan, env: &mut Env) -> Result<Option<Atomic>> {
+        match self.number(plan, env) {
+            Some(number) => Ok(Some(number)),
+            None => self.optional_atomic(plan, env),
+        }
     }
 
     pub(super) fn sign(&mut self, minus: bool, operand: &Plan, env: &mut Env) -> Result<Sequence> {

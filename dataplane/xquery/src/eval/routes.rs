@@ -141,15 +141,12 @@ impl Evaluator {
         state.numbers.clone()
     }
 
-    /// What a path of one route reaches, when it starts from one node of a tree with a summary.
+    /// What a path of routes reaches, when it starts from one node of a tree with a summary and every step but the last
+    /// leads to one node by its position.
     pub(super) fn view(&mut self, plan: &Plan, env: &Env) -> Option<View> {
         let Op::Path(base, steps) = &plan.op else { return None };
-        let [Step::Route(route, predicates)] = &steps[..] else { return None };
-        if !predicates.is_empty() {
-            return None;
-        }
         let focus = || env.focus.as_ref().and_then(|focus| focus.item.as_node());
-        let (tree, pre) = match base.as_ref().map(|base| &base.op) {
+        let (tree, mut pre) = match base.as_ref().map(|base| &base.op) {
             None | Some(Op::ContextItem) => focus().map(|node| (&node.tree, node.pre))?,
             Some(Op::Local(slot)) => match &env.slots[*slot] {
                 Sequence::One(Item::Node(node)) => (&node.tree, node.pre),
@@ -164,8 +161,37 @@ impl Evaluator {
             }
             _ => return None,
         };
-        let range = self.along(route, tree, pre)?;
+        let (last, before) = steps.split_last()?;
+        for step in before {
+            let Step::Route(route, predicates) = step else { return None };
+            if predicates.is_empty() {
+                return None;
+            }
+            let range = self.ranked(route, predicates, tree, pre)?;
+            if range.is_empty() {
+                return Some(View { tree: tree.clone(), id: route.id, rows: Arc::default(), range: 0..0 });
+            }
+            pre = self.routes[route.id].rows[range.start];
+        }
+        let Step::Route(route, predicates) = last else { return None };
+        let range = self.ranked(route, predicates, tree, pre)?;
         Some(View { tree: tree.clone(), id: route.id, rows: self.routes[route.id].rows.clone(), range })
+    }
+
+    /// The slice of a route below a node, narrowed by at most one position; `None` for other predicates.
+    fn ranked(&mut self, route: &Route, predicates: &[Predicate], tree: &Arc<Tree>, pre: u32) -> Option<Range<usize>> {
+        let rank = |range: Range<usize>| match predicates {
+            [Predicate::Position(n)] => {
+                let place = usize::try_from(n - 1).ok().filter(|index| *index < range.len());
+                place.map_or(0..0, |index| range.start + index..range.start + index + 1)
+            }
+            [Predicate::Last] if !range.is_empty() => range.end - 1..range.end,
+            _ => range,
+        };
+        match predicates {
+            [] | [Predicate::Position(_) | Predicate::Last] => self.along(route, tree, pre).map(rank),
+            _ => None,
+        }
     }
 
     /// One step of a path that is a route.

@@ -108,15 +108,30 @@ impl Evaluator {
         // One constant cannot fail, so that it does not matter which side comes first.
         let Op::Const(Sequence::One(Item::Atomic(value))) = &left.op else { return Ok(None) };
         let Some(view) = self.view(right, env) else { return Ok(None) };
-        let flipped = match op {
-            compare::Op::Lt => compare::Op::Gt,
-            compare::Op::Le => compare::Op::Ge,
-            compare::Op::Gt => compare::Op::Lt,
-            compare::Op::Ge => compare::Op::Le,
-            same => same,
-        };
         self.charge(view.range.len())?;
-        any(flipped, &view, std::slice::from_ref(value), &self.comparison(collation)).map(Some)
+        any(flipped(op), &view, std::slice::from_ref(value), &self.comparison(collation)).map(Some)
+    }
+
+    /// A general comparison of one value with a route on the right.
+    pub(super) fn compare_with_view(
+        &mut self,
+        op: compare::Op,
+        left: &Sequence,
+        right: &Plan,
+        collation: &SharedCollation,
+        env: &Env,
+    ) -> Result<Option<bool>> {
+        let Sequence::One(Item::Atomic(value)) = left else { return Ok(None) };
+        let Some(view) = self.view(right, env) else { return Ok(None) };
+        self.charge(view.range.len())?;
+        any(flipped(op), &view, std::slice::from_ref(value), &self.comparison(collation)).map(Some)
+    }
+
+    /// An operand that is one untyped node with a number: as double, without making its text.
+    pub(super) fn number(&mut self, plan: &Plan, env: &Env) -> Option<Atomic> {
+        let (tree, pre) = self.only_node(plan, env)?;
+        let is_untyped = !matches!(tree.kind(pre), NodeKind::Comment | NodeKind::ProcessingInstruction);
+        if is_untyped { parse_double(tree.string_value(pre)).map(Atomic::Double) } else { None }
     }
 
     /// Whether the value of any row of a route compares with a constant.
@@ -274,6 +289,17 @@ impl Evaluator {
             TextTest::StartsWith => text.starts_with(part),
             TextTest::EndsWith => text.ends_with(part),
         })
+    }
+}
+
+/// The operator with its sides exchanged.
+fn flipped(op: compare::Op) -> compare::Op {
+    match op {
+        compare::Op::Lt => compare::Op::Gt,
+        compare::Op::Le => compare::Op::Ge,
+        compare::Op::Gt => compare::Op::Lt,
+        compare::Op::Ge => compare::Op::Le,
+        same => same,
     }
 }
 
