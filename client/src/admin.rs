@@ -4,8 +4,8 @@ use crate::{Client, ClientError};
 use phoenixmldb_proto::admin::cluster_service_client::ClusterServiceClient;
 use phoenixmldb_proto::admin::{
     CheckShardsRequest, ClusterSnapshot, Event, GetClusterRequest, GetTopologyRequest, ListEventsRequest,
-    LocateRequest, LocateResponse, ShardCheck, Topology, TransferLeadershipRequest, WatchClusterRequest,
-    WatchClusterResponse,
+    LocateRequest, LocateResponse, RemoveNodeRequest, ShardCheck, Topology, TransferLeadershipRequest,
+    WatchClusterRequest, WatchClusterResponse,
 };
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -80,6 +80,17 @@ impl Client {
         self.run(None, |channel| {
             let request = self.request(message.clone());
             async move { Ok(cluster(channel).check_shards(request).await?.into_inner().shards) }
+        })
+        .await
+    }
+
+    /// Takes a node out of the cluster; `false` when it was taken out before. Refused, naming the rule, while the node
+    /// holds copies or votes.
+    pub async fn remove_node(&self, node: &str) -> Result<bool, ClientError> {
+        let message = RemoveNodeRequest { node: node.to_owned() };
+        self.run(None, |channel| {
+            let request = self.request(message.clone());
+            async move { Ok(cluster(channel).remove_node(request).await?.into_inner().removed) }
         })
         .await
     }

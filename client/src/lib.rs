@@ -24,6 +24,7 @@
 //! | `pool` | one channel per node, a breaker each, which node next |
 //! | `session` | numbers writes, so that a repeated one is applied once |
 //! | [`documents`], [`query`], [`admin`] | the calls |
+//! | [`peer`] | what a node answers on its raft port, before another one joins |
 //!
 //! A write carries (session, sequence number): the shard remembers its outcome, so repeating it after a lost reply is
 //! safe. Reads are repeated freely. A refusal that no repetition can change is returned from the first attempt.
@@ -32,6 +33,7 @@ pub mod admin;
 pub mod documents;
 pub mod error;
 pub mod options;
+pub mod peer;
 mod pool;
 pub mod query;
 pub mod retry;

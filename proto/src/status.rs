@@ -67,7 +67,7 @@ impl std::error::Error for PublicError {}
 const fn grpc(code: Code) -> Grpc {
     match code {
         Code::InvalidArgument | Code::MalformedDocument | Code::QueryStatic => Grpc::InvalidArgument,
-        Code::ContainerNotFound | Code::DocumentNotFound | Code::TxnNotFound => Grpc::NotFound,
+        Code::ContainerNotFound | Code::DocumentNotFound | Code::TxnNotFound | Code::NodeNotFound => Grpc::NotFound,
         Code::ContainerExists | Code::DocumentExists => Grpc::AlreadyExists,
         Code::VersionConflict | Code::QueryDynamic | Code::NotInitialised | Code::WrongCluster | Code::Refused => {
             Grpc::FailedPrecondition

@@ -1,5 +1,7 @@
 //! Exit codes: one table, printed by `help exit-codes`.
 
+use crate::output::table;
+
 /// How the program ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
@@ -23,6 +25,8 @@ pub enum Exit {
     Refused = 8,
     /// Partly done; safe to run again.
     Partial = 9,
+    /// Ended by Ctrl-C.
+    Interrupted = 130,
 }
 
 impl Exit {
@@ -38,5 +42,44 @@ impl Exit {
         (Self::Timeout, "it did not happen in time"),
         (Self::Refused, "refused before anything was changed"),
         (Self::Partial, "partly done; safe to run again"),
+        (Self::Interrupted, "ended by Ctrl-C"),
     ];
+
+    /// What to type next when nothing better is known.
+    #[must_use]
+    pub const fn next(self) -> &'static str {
+        match self {
+            Self::Usage => "phoenixmldb-cluster --help",
+            Self::Query => "phoenixmldb-cluster query --help",
+            Self::Unreachable => "give a running node: --endpoint host:5432, or PHOENIXMLDB_ENDPOINTS",
+            Self::Ok
+            | Self::Failed
+            | Self::Auth
+            | Self::Unhealthy
+            | Self::Timeout
+            | Self::Refused
+            | Self::Partial
+            | Self::Interrupted => "phoenixmldb-cluster status",
+        }
+    }
+}
+
+/// The table as text.
+#[must_use]
+pub fn text() -> String {
+    let rows: Vec<Vec<String>> =
+        Exit::TABLE.iter().map(|(exit, text)| vec![(*exit as u8).to_string(), (*text).to_owned()]).collect();
+    table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_listed_once_in_their_order() {
+        let codes: Vec<u8> = Exit::TABLE.iter().map(|(exit, _)| *exit as u8).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130]);
+        assert!(text().contains("\n8    refused before anything was changed\n"), "{}", text());
+    }
 }

@@ -7,7 +7,8 @@ use phoenixmldb_proto::admin::{ClusterSnapshot, ListEventsResponse};
 use phoenixmldb_proto::internal::control_service_client::ControlServiceClient;
 use phoenixmldb_proto::internal::{
     ControlCreateContainerRequest, ControlDeleteContainerRequest, GetSnapshotRequest, Greeting, HeartbeatRequest,
-    NodeDescription, ReadEventsRequest, RegisterRequest, TransferControlRequest, WatchMapRequest, WatchMapResponse,
+    NodeDescription, ReadEventsRequest, RegisterRequest, RemoveRequest, TransferControlRequest, WatchMapRequest,
+    WatchMapResponse,
 };
 use phoenixmldb_types::{ClusterMap, Code, ContainerName, MapContainer};
 use prost::Message;
@@ -87,6 +88,7 @@ pub struct ControlClient {
     own: Option<String>,
     addresses: Mutex<Vec<String>>,
     leader: Mutex<Option<String>>,
+    heard: Mutex<Instant>,
     channels: Channels,
 }
 
@@ -100,6 +102,7 @@ impl ControlClient {
             own,
             addresses: Mutex::new(addresses),
             leader: Mutex::new(None),
+            heard: Mutex::new(Instant::now()),
             channels: Channels::default(),
         }
     }
@@ -111,6 +114,12 @@ impl ControlClient {
         if !known.is_empty() {
             *self.addresses.lock() = known;
         }
+    }
+
+    /// Since the leader last answered, in milliseconds; heartbeats ask it twice a second.
+    #[must_use]
+    pub fn silent_ms(&self) -> u64 {
+        u64::try_from(self.heard.lock().elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Peer addresses of the controllers, the leader first where known.
@@ -143,6 +152,7 @@ impl ControlClient {
                 let error = match answer {
                     Ok(Ok(answer)) => {
                         *self.leader.lock() = Some(address);
+                        *self.heard.lock() = Instant::now();
                         return Ok(answer.into_inner());
                     }
                     Ok(Err(status)) => PublicError::from(&status),
@@ -270,6 +280,17 @@ impl ControlClient {
             })
             .await?;
         Ok(answer.leader)
+    }
+
+    /// Takes out a node that holds nothing; `false` when it was taken out before.
+    pub async fn remove(&self, node: &str) -> Result<bool, PublicError> {
+        let answer = self
+            .ask(Self::search(), |mut client, _| {
+                let request = RemoveRequest { cluster_id: self.cluster_id.clone(), node: node.to_owned() };
+                async move { client.remove(request).await }
+            })
+            .await?;
+        Ok(answer.removed)
     }
 
     /// Watches the map at one address.

@@ -1,5 +1,6 @@
 //! Why a node does not start.
 
+use crate::config::Origin;
 use phoenixmldb_types::NodeName;
 use std::path::PathBuf;
 
@@ -40,6 +41,19 @@ pub enum StartError {
         /// In use, or what the system says.
         reason: String,
     },
+    /// The address others are to use does not exist.
+    #[error("--advertise {0}: the name cannot be resolved")]
+    Advertise(String),
+    /// The number of shards is fixed, and somebody typed another one.
+    #[error("sharding.shardCount is {known} since the cluster formed; {origin} says {given}")]
+    ShardCount {
+        /// What it is.
+        known: u32,
+        /// What was given.
+        given: String,
+        /// Who gave it.
+        origin: Origin,
+    },
     /// The peers belong to another cluster, or to another life of it.
     #[error("{0}")]
     WrongCluster(String),
@@ -60,6 +74,10 @@ impl StartError {
             Self::InUse { pid, .. } => format!("stop process {pid}, or choose another --data"),
             Self::OtherNode { owner, .. } => format!("start it with --node-id {owner}, or choose another --data"),
             Self::Port { .. } => "choose another --port or --raft-port".to_owned(),
+            Self::Advertise(_) => {
+                "give a name or address that the other nodes can use: --advertise host:port".to_owned()
+            }
+            Self::ShardCount { origin, known, .. } => format!("leave out the {origin}, or set it to {known}"),
             Self::WrongCluster(_) => "check --cluster-id and --peers; a folder joins one cluster only".to_owned(),
             Self::IdentityLost(_) | Self::Fault(_) => String::new(),
         }

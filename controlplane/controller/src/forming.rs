@@ -80,12 +80,10 @@ pub fn decide(own: &Hello, bootstrap: &[String], heard: &BTreeMap<String, Hello>
     let formed: Vec<&Hello> = heard.values().filter(|other| other.incarnation.is_some()).collect();
     if let Some(first) = formed.first() {
         if let Some(second) = formed.iter().find(|other| other.incarnation != first.incarnation) {
-            return Step::WrongCluster(format!(
-                "two different incarnations: {} ({}), {} ({})",
-                first.member.name,
-                first.incarnation.as_deref().unwrap_or_default(),
-                second.member.name,
-                second.incarnation.as_deref().unwrap_or_default()
+            let life = |hello: &Hello| hello.incarnation.clone().unwrap_or_default();
+            return Step::WrongCluster(two_lives(
+                (&first.member.name, &life(first)),
+                (&second.member.name, &life(second)),
             ));
         }
         return enter(own, first);
@@ -131,6 +129,12 @@ pub fn decide(own: &Hello, bootstrap: &[String], heard: &BTreeMap<String, Hello>
     let cluster_id = named.unwrap_or_else(|| default_cluster.clone());
     let incarnation = incarnation(&cluster_id, &voters);
     Step::Vote(Membership { cluster_id, incarnation, voters, founder: true })
+}
+
+/// Two nodes were initialised apart from each other, under one cluster id.
+#[must_use]
+pub fn two_lives(one: (&NodeName, &str), other: (&NodeName, &str)) -> String {
+    format!("two different incarnations: {} ({}), {} ({})", one.0, one.1, other.0, other.1)
 }
 
 fn host(address: &str) -> &str {

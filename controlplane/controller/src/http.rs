@@ -14,6 +14,9 @@ use phoenixmldb_types::exposition::{self, Family};
 use std::fmt::Write;
 use std::sync::Arc;
 
+/// Why a node waits that was started without peers and that neither `init` nor `join` prepared.
+pub const NOT_INITIALISED: &str = "not initialised: run init or join";
+
 /// Whether a node serves, and why not.
 #[derive(Clone)]
 pub struct Readiness {
@@ -139,7 +142,12 @@ pub fn routes(readiness: Readiness, metrics: Scrape, cluster_metrics: Scrape) ->
 /// Answers gRPC calls of a node that belongs to no cluster yet: `FORMING`, and why.
 async fn forming(State(pages): State<Pages>) -> Response {
     let reason = pages.readiness.reason().unwrap_or_else(|| "starting".to_owned());
-    let error = PublicError::new(Code::Forming, reason).help("phoenixmldb-cluster status");
+    let error = if reason == NOT_INITIALISED {
+        PublicError::new(Code::NotInitialised, reason)
+            .help("phoenixmldb-cluster init --help, or phoenixmldb-cluster join --help")
+    } else {
+        PublicError::new(Code::Forming, reason).help("phoenixmldb-cluster status")
+    };
     let error = match pages.readiness.cluster_id() {
         Some(cluster_id) => error.with("cluster_id", cluster_id),
         None => error,

@@ -39,3 +39,6 @@ pub const CHECK_ATTEMPTS: u32 = 20;
 /// Longest time a new control leader waits for heartbeats before it shows the cluster, in milliseconds: one interval,
 /// and the time a node needs to find the new leader; shorter than a caller waits.
 pub const SETTLE_MS: u64 = 800;
+
+/// Time between two looks of a node at the cluster, in milliseconds: how old its view is when the leader is lost, at most.
+pub const VIEW_REFRESH_MS: u64 = 2_000;

@@ -1,6 +1,7 @@
 //! A node's tie to the control plane: registers, follows the map, sends heartbeats. For every role.
 
 use crate::client::{ControlClient, decode_map};
+use crate::config::Given;
 use crate::data_dir::DataDir;
 use crate::http::Readiness;
 use crate::limits::HEARTBEAT_INTERVAL_MS;
@@ -30,6 +31,7 @@ pub fn no_load() -> LoadProbe {
 pub struct Link {
     client: Arc<ControlClient>,
     node: NodeDescription,
+    given: Arc<Vec<Given>>,
     map: Arc<watch::Sender<Option<Arc<ClusterMap>>>>,
     dir: Arc<DataDir>,
 }
@@ -40,13 +42,15 @@ impl Link {
     pub fn new(
         client: Arc<ControlClient>,
         node: NodeDescription,
+        given: Vec<Given>,
         dir: Arc<DataDir>,
         known: Option<ClusterMap>,
     ) -> Self {
         if let Some(map) = &known {
             client.update(map);
         }
-        Self { client, node, map: Arc::new(watch::Sender::new(known.map(Arc::new))), dir }
+        let given = Arc::new(given);
+        Self { client, node, given, map: Arc::new(watch::Sender::new(known.map(Arc::new))), dir }
     }
 
     /// The map as this node knows it.
@@ -125,6 +129,7 @@ impl Link {
     }
 
     async fn beat(&self, groups: Arc<Groups>, load: LoadProbe, readiness: Readiness) {
+        let mut told = Vec::new();
         let mut pulse = tokio::time::interval(Duration::from_millis(HEARTBEAT_INTERVAL_MS));
         pulse.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let system = System::new(self.dir.path());
@@ -132,7 +137,13 @@ impl Link {
             pulse.tick().await;
             let (mut load, mut reports) = load();
             system.fill(&mut load);
-            let known = self.map.borrow().as_ref().map_or(0, |map| map.version);
+            let map = self.map.borrow().clone();
+            let known = map.as_ref().map_or(0, |map| map.version);
+            let notes = map.map(|map| Given::ignored(&self.given, &map.settings)).unwrap_or_default();
+            if notes != told {
+                notes.iter().for_each(|note| tracing::warn!("{note}"));
+                told.clone_from(&notes);
+            }
             let request = HeartbeatRequest {
                 cluster_id: String::new(),
                 node: self.node.name.clone(),
@@ -141,6 +152,7 @@ impl Link {
                 map_version: known,
                 load: load.encode_to_vec().into(),
                 groups: groups.all().iter().map(|group| report(group, reports.remove(&group.id()))).collect(),
+                notes,
             };
             match self.client.heartbeat(request).await {
                 // The watch may hang on a controller that is cut off from the others.

@@ -16,6 +16,8 @@ pub struct Heard {
     pub uptime_s: u64,
     /// What it carries.
     pub load: NodeLoad,
+    /// What operators should know of it.
+    pub notes: Vec<String>,
     /// Its replicas.
     pub groups: BTreeMap<u32, GroupReport>,
 }

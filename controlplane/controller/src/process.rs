@@ -6,17 +6,17 @@
 //! ```
 
 use crate::client::{ControlClient, hello};
-use crate::config::check_settings;
+use crate::config::{Given, Origin, check_settings};
 use crate::controller::Controller;
 use crate::data_dir::{DataDir, Member, Membership};
 use crate::error::StartError;
-use crate::forming::{Hello, Step, decide};
-use crate::http::{MoreMetrics, Readiness, Scrape, Scraped, forming_routes, listing, routes};
+use crate::forming::{Hello, Step, decide, two_lives};
+use crate::http::{MoreMetrics, NOT_INITIALISED, Readiness, Scrape, Scraped, forming_routes, listing, routes};
 use crate::limits::HELLO_INTERVAL_MS;
 use crate::link::Link;
 use crate::metrics;
 use crate::ports::Port;
-use crate::rpc::{AdminRpc, ControlRpc, Introduction, View, hello_from_wire, hello_to_wire};
+use crate::rpc::{AdminRpc, ControlRpc, Introduction, Rejections, View, hello_from_wire, hello_to_wire};
 use axum::Router;
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -30,6 +30,7 @@ use phoenixmldb_types::clock::Clock;
 use phoenixmldb_types::intent::{BootstrapIntent, INTENT_FILE};
 use phoenixmldb_types::{ClusterId, ClusterMap, Code, NodeName, Settings};
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,12 +66,16 @@ pub struct ProcessConfig {
     pub cluster_id: Option<ClusterId>,
     /// Other first voters.
     pub peers: Vec<String>,
+    /// Names that peers have to answer with, by address, where they were given.
+    pub peer_ids: BTreeMap<String, NodeName>,
     /// Members of a cluster to join.
     pub bootstrap: Vec<String>,
     /// A cluster of one forms at once, without peers or `init`.
     pub alone: bool,
     /// Settings, should this node form the cluster.
     pub settings: Settings,
+    /// Which of them somebody gave, and who.
+    pub given: Vec<Given>,
     /// Clocks.
     pub clock: Arc<dyn Clock>,
     /// Runtime of Raft and the peer port.
@@ -86,6 +91,7 @@ pub struct Process {
     client_port: Port,
     peer_port: Port,
     introduction: Introduction,
+    rejections: Rejections,
     readiness: Readiness,
 }
 
@@ -101,7 +107,7 @@ fn advertised(config: &ProcessConfig, bind: &str, given: Option<&String>, port: 
         if resolves(&address) {
             return Ok(address);
         }
-        return Err(StartError::WrongCluster(format!("--advertise {given} cannot be resolved")));
+        return Err(StartError::Advertise(given.clone()));
     }
     if bind.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()) {
         return Ok(format!("{bind}:{port}"));
@@ -144,7 +150,8 @@ impl Process {
         readiness.belongs_to(config.cluster_id.as_ref().map(ToString::to_string));
         let health = forming_routes(readiness.clone());
         let client_port = Port::open(&config.bind, config.port, health, &here).await?;
-        let greet = ControlServiceServer::new(ControlRpc::new(introduction.clone(), None));
+        let rejections = Rejections::default();
+        let greet = ControlServiceServer::new(ControlRpc::new(introduction.clone(), rejections.clone(), None));
         let mut greetings = RoutesBuilder::default();
         greetings.add_service(greet);
         let greetings = greetings.routes().prepare().into_axum_router();
@@ -164,7 +171,7 @@ impl Process {
             own.peers = config.peers.clone();
             own.member.clone()
         };
-        Ok(Self { config, dir, own, client_address, client_port, peer_port, introduction, readiness })
+        Ok(Self { config, dir, own, client_address, client_port, peer_port, introduction, rejections, readiness })
     }
 
     /// Who this node is.
@@ -229,7 +236,7 @@ impl Process {
                 let mut own = self.introduction.lock();
                 own.cluster_id = self.config.cluster_id.clone();
                 own.peers = self.config.peers.clone();
-                Step::Wait("not initialised: run init or join".to_owned())
+                Step::Wait(NOT_INITIALISED.to_owned())
             };
             match step {
                 Step::Vote(membership) | Step::Join(membership) => {
@@ -282,11 +289,14 @@ impl Process {
         for (address, answer) in futures::future::join_all(asked).await {
             match answer {
                 Ok(answer) => match hello_from_wire(&answer) {
-                    Ok(other) => drop(heard.insert(address, other)),
+                    Ok(other) => {
+                        self.expected(&address, &other)?;
+                        heard.insert(address, other);
+                    }
                     Err(rule) => tracing::warn!(%address, %rule, "a greeting cannot be read"),
                 },
                 Err(error) if error.code == Code::WrongCluster => return Err(StartError::WrongCluster(error.message)),
-                Err(error) if error.code == Code::Unsupported => {
+                Err(error) if matches!(error.code, Code::Unsupported | Code::Forming | Code::NotInitialised) => {
                     let text = format!("{address}: that is the client port; use the raft port (5433)");
                     return Err(StartError::WrongCluster(text));
                 }
@@ -296,9 +306,61 @@ impl Process {
         Ok(heard)
     }
 
+    /// Whether a peer is who the configuration says. Error: it is not.
+    fn expected(&self, address: &str, other: &Hello) -> Result<(), StartError> {
+        match self.config.peer_ids.get(address) {
+            Some(expected) if *expected != other.member.name => {
+                let found = &other.member.name;
+                Err(StartError::WrongCluster(format!(
+                    "{address} answers as {found}, the configuration says {expected}"
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends when one of the configured peers turns out to live another life of this cluster, which no restart of either
+    /// mends: two nodes were initialised by mistake. Peers are asked until each has answered once.
+    pub async fn stranger(&self, membership: &Membership) -> StartError {
+        let mut left: Vec<String> = self.config.peers.iter().chain(&self.config.bootstrap).cloned().collect();
+        while !left.is_empty() {
+            let greeting = hello_to_wire(&self.introduction.lock());
+            let asked = left.iter().map(|address| hello(address, greeting.clone()));
+            let answers = futures::future::join_all(asked).await;
+            let mut silent = Vec::new();
+            for (address, answer) in left.into_iter().zip(answers) {
+                match answer.as_ref().map(hello_from_wire) {
+                    Ok(Ok(other)) => {
+                        if let Some(life) = other.incarnation.filter(|life| *life != membership.incarnation) {
+                            return StartError::WrongCluster(two_lives(
+                                (&self.own.name, &membership.incarnation),
+                                (&other.member.name, &life),
+                            ));
+                        }
+                    }
+                    Err(error) if error.code == Code::WrongCluster => {
+                        return StartError::WrongCluster(error.message.clone());
+                    }
+                    Ok(Err(_)) | Err(_) => silent.push(address),
+                }
+            }
+            left = silent;
+            tokio::time::sleep(Duration::from_millis(HELLO_INTERVAL_MS * 5)).await;
+        }
+        std::future::pending().await
+    }
+
     /// Settings that hold here: those of the cluster where they are known.
     pub fn settings(&self) -> Result<Settings, StartError> {
         let known = self.dir.read::<ClusterMap>("map.json")?.map(|map| map.settings);
+        if let Some(known) = &known {
+            let typed = |given: &&Given| matches!(given.origin, Origin::Flag(_) | Origin::Env(_));
+            let shards = self.config.given.iter().filter(typed).find(|given| given.key == "sharding.shardCount");
+            if let Some(given) = shards.filter(|given| given.value != known.shard_count.to_string()) {
+                let (known, origin) = (known.shard_count, given.origin.clone());
+                return Err(StartError::ShardCount { known, given: given.value.clone(), origin });
+            }
+        }
         let settings = known.unwrap_or_else(|| self.config.settings.clone());
         check_settings(&settings).map_err(|error| StartError::Fault(error.to_string()))?;
         Ok(settings)
@@ -373,7 +435,7 @@ impl Process {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let known = self.dir.read::<ClusterMap>("map.json")?;
-        Ok(Link::new(Arc::new(client), node, self.dir.clone(), known))
+        Ok(Link::new(Arc::new(client), node, self.config.given.clone(), self.dir.clone(), known))
     }
 
     /// Serves everything on both ports; `add` puts in the services of the data role, `more` its metrics.
@@ -388,11 +450,13 @@ impl Process {
     ) -> Result<View, StartError> {
         let mut peer = RoutesBuilder::default();
         peer.add_service(rpc::raft_service(groups.clone()));
-        peer.add_service(ControlServiceServer::new(ControlRpc::new(self.introduction.clone(), controller)));
+        let control = ControlRpc::new(self.introduction.clone(), self.rejections.clone(), controller);
+        peer.add_service(ControlServiceServer::new(control));
         add_peer(&mut peer);
         self.peer_port.serve(peer.routes().prepare().into_axum_router());
 
         let view = View::new(self.own.name.clone(), link.client().clone(), link.map(), self.config.clock.clone());
+        tokio::spawn(view.clone().keep_fresh());
         let mut client = RoutesBuilder::default();
         client.add_service(ClusterServiceServer::new(AdminRpc::new(view.clone())));
         let (health, service) = tonic_health::server::health_reporter();
@@ -407,12 +471,13 @@ impl Process {
         client.add_service(reflection().build_v1alpha().map_err(fault)?);
         add_client(&mut client);
         let (own, readiness, scraped) = (self.own.name.clone(), self.readiness.clone(), groups.clone());
+        let rejections = self.rejections.clone();
         let process: Scrape = Arc::new(move || {
             let groups = scraped.all();
             let mut families = metrics::process(&metrics::ProcessView {
                 node: own.as_str(),
                 uptime_s: readiness.uptime_s(),
-                rejected_total: scraped.rejected_total(),
+                rejected_total: scraped.rejected_total() + rejections.total(),
                 groups: groups.iter().map(|group| (group.id(), group.status(), group.metrics())).collect(),
                 log: scraped.log_metrics(),
                 lateness: scraped.lateness(),
@@ -484,10 +549,12 @@ pub async fn until_signal() {
     });
 }
 
-/// A refusal as two lines for a terminal: what happened, and what to type next.
-#[must_use]
-pub fn complaint(program: &str, what: &str, help: &str) -> String {
-    if help.is_empty() { format!("{program}: {what}") } else { format!("{program}: {what}\n  {help}") }
+/// Says on stderr why a program does not start, in three lines: what, why, and what to type next.
+pub fn complain(program: &str, why: &str, next: &str) {
+    let next = if next.is_empty() { format!("{program} --help") } else { next.to_owned() };
+    let text = format!("error: {program} cannot go on\n  why:  {why}\n  next: {next}\n");
+    // Nobody is left to tell when that fails.
+    drop(std::io::stderr().lock().write_all(text.as_bytes()));
 }
 
 /// What a fatal fault does: the process ends, because a replica that went on could disagree with the others.

@@ -60,6 +60,10 @@ pub fn snapshot(
             if copies - placed == 1 { "" } else { "s" }
         ));
     }
+    for name in state.nodes.keys() {
+        let notes = observed.get(name).map(|heard| heard.notes.as_slice()).unwrap_or_default();
+        warnings.extend(notes.iter().map(|note| format!("{name}: {note}")));
+    }
     ClusterSnapshot {
         cluster_id,
         incarnation,
@@ -246,5 +250,14 @@ fn node_views(
             raft_id: node.raft_id.to_string(),
         }
     };
-    state.nodes.values().map(view).collect()
+    let announced = state.announced.iter().map(|(name, since_ms)| NodeView {
+        name: name.to_string(),
+        state: Health::Joining.name().to_owned(),
+        reason: "not started".to_owned(),
+        since_ms: *since_ms,
+        control_role: "data".to_owned(),
+        data: true,
+        ..NodeView::default()
+    });
+    state.nodes.values().map(view).chain(announced).collect()
 }

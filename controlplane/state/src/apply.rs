@@ -5,7 +5,7 @@
 
 use crate::cluster::{ClusterState, Leading, Level, NodeRecord, NodeState, shorten};
 use crate::command::{Command, DecodeError, LeaderChange, decode, encode};
-use crate::limits::{ADDRESS_BYTES_MAX, CONTAINERS_MAX, NODES_MAX};
+use crate::limits::{ADDRESS_BYTES_MAX, CONTAINERS_MAX, NODES_MAX, REMOVED_MAX};
 use crate::refusal::Refusal;
 use crate::settings;
 use phoenixmldb_types::limits::IDENTIFIER_BYTES_MAX;
@@ -21,7 +21,7 @@ pub enum Outcome {
     Done,
     /// The container, and whether this command created it.
     Container(MapContainer, bool),
-    /// Whether there was a container to delete.
+    /// Whether there was something to delete.
     Deleted(bool),
     /// The state was not changed.
     Refused(Refusal),
@@ -118,16 +118,8 @@ fn change(state: &mut ClusterState, command: &Command) -> Result<Outcome, Refusa
             state.record(*now_ms, *level, subject, text, by);
             Ok(Outcome::Done)
         }
-        Command::Forget { node, now_ms } => {
-            if state.holds_copies(node) {
-                return Err(Refusal::NodeInUse(node.to_string()));
-            }
-            if state.nodes.remove(node).is_some() {
-                state.version += 1;
-                state.record(*now_ms, Level::Info, node.as_str(), "removed", "operator");
-            }
-            Ok(Outcome::Done)
-        }
+        Command::Announce { node, now_ms } => announce(state, node, *now_ms),
+        Command::Forget { node, now_ms } => forget(state, node, *now_ms),
     }
 }
 
@@ -150,8 +142,58 @@ fn check_node(node: &MapNode, version: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn announce(state: &mut ClusterState, node: &NodeName, now_ms: u64) -> Result<Outcome, Refusal> {
+    if let Some(known) = state.nodes.get(node) {
+        let (name, address) = (node.to_string(), known.node.peer_address.clone());
+        return Err(Refusal::NameTaken { name, address });
+    }
+    if state.announced.contains_key(node) {
+        return Ok(Outcome::Done);
+    }
+    if state.nodes.len() + state.announced.len() >= NODES_MAX {
+        return Err(Refusal::TooMany { what: "nodes".to_owned(), max: NODES_MAX });
+    }
+    state.announced.insert(node.clone(), now_ms);
+    state.record(now_ms, Level::Info, node.as_str(), "will join", "operator");
+    Ok(Outcome::Done)
+}
+
+fn forget(state: &mut ClusterState, node: &NodeName, now_ms: u64) -> Result<Outcome, Refusal> {
+    if state.announced.remove(node).is_some() {
+        state.record(now_ms, Level::Info, node.as_str(), "will not join", "operator");
+        return Ok(Outcome::Deleted(true));
+    }
+    let Some(known) = state.nodes.get(node) else {
+        if state.removed.values().any(|removed| removed == node) {
+            return Ok(Outcome::Deleted(false));
+        }
+        let known = state.nodes.keys().chain(state.announced.keys()).map(ToString::to_string).collect();
+        return Err(Refusal::NodeNotFound { name: node.to_string(), known });
+    };
+    let copies = state.copies_on(node);
+    if copies > 0 {
+        return Err(Refusal::NodeInUse { name: node.to_string(), copies });
+    }
+    if known.node.controller {
+        return Err(Refusal::NodeVotes(node.to_string()));
+    }
+    let disk = known.node.raft_id;
+    if state.removed.len() >= REMOVED_MAX {
+        // The lowest number is no older than another one; a bound is what matters.
+        state.removed.pop_first();
+    }
+    state.removed.insert(disk, node.clone());
+    state.nodes.remove(node);
+    state.version += 1;
+    state.record(now_ms, Level::Info, node.as_str(), "removed", "operator");
+    Ok(Outcome::Deleted(true))
+}
+
 fn register(state: &mut ClusterState, node: &MapNode, version: &str, now_ms: u64) -> Result<Outcome, Refusal> {
     check_node(node, version)?;
+    if let Some(removed) = state.removed.get(&node.raft_id) {
+        return Err(Refusal::NodeRemoved(removed.to_string()));
+    }
     if let Some(known) = state.by_raft_id(node.raft_id)
         && known.name != node.name
     {
@@ -180,7 +222,7 @@ fn register(state: &mut ClusterState, node: &MapNode, version: &str, now_ms: u64
                 return Ok(Outcome::Done);
             }
             if !node.data && state.holds_copies(&node.name) {
-                return Err(Refusal::NodeInUse(node.name.to_string()));
+                return Err(Refusal::NodeInUse { name: node.name.to_string(), copies: state.copies_on(&node.name) });
             }
             (known.node.peer_address != node.peer_address)
                 .then(|| format!("moved from {} to {}", known.node.peer_address, node.peer_address))
@@ -193,6 +235,7 @@ fn register(state: &mut ClusterState, node: &MapNode, version: &str, now_ms: u64
     if let Some(text) = text {
         state.record(now_ms, Level::Info, node.name.as_str(), &text, "control");
     }
+    state.announced.remove(&node.name);
     state.nodes.insert(node.name.clone(), record);
     state.version += 1;
     Ok(Outcome::Done)
@@ -206,7 +249,8 @@ fn node_state_changed(
     reason: &str,
     now_ms: u64,
 ) -> Result<Outcome, Refusal> {
-    let record = state.nodes.get_mut(node).ok_or_else(|| Refusal::NodeNotFound(node.to_string()))?;
+    let record =
+        state.nodes.get_mut(node).ok_or_else(|| Refusal::NodeNotFound { name: node.to_string(), known: Vec::new() })?;
     let old = record.state;
     // A new leader that has not heard of a node yet calls it joining, which says nothing new about a known one.
     if old == new || new == NodeState::Joining {

@@ -65,6 +65,15 @@ fn forget(text: &str) -> Command {
     Command::Forget { node: name(text), now_ms: 7 }
 }
 
+fn announce(text: &str) -> Command {
+    Command::Announce { node: name(text), now_ms: 7 }
+}
+
+/// A node that holds data and has no vote.
+fn data_node(text: &str, raft_id: u64) -> Command {
+    register_node(MapNode { controller: false, ..node(text, raft_id) })
+}
+
 fn becomes(text: &str, state: NodeState, now_ms: u64) -> Command {
     let reason = if state == NodeState::Healthy { String::new() } else { "no heartbeat for 4 s".to_owned() };
     Command::NodeStateChanged { node: name(text), state, reason, now_ms }
@@ -174,12 +183,48 @@ fn a_node_that_holds_copies_keeps_its_data_role_and_its_place() {
     }
     assert_eq!(apply(&mut state, &place("node1", 1)), Outcome::Done);
     let without = |text, id| register_node(MapNode { data: false, ..node(text, id) });
-    assert_eq!(refusal(&mut state, &without("node1", 1)), Refusal::NodeInUse("node1".into()));
-    assert_eq!(refusal(&mut state, &forget("node1")), Refusal::NodeInUse("node1".into()));
+    // Four shards and the clock group.
+    let in_use = Refusal::NodeInUse { name: "node1".into(), copies: 5 };
+    assert_eq!(refusal(&mut state, &without("node1", 1)), in_use);
+    assert_eq!(refusal(&mut state, &forget("node1")), in_use);
+    assert_eq!((in_use.code(), in_use.help().is_empty()), (Code::Refused, false));
     assert_eq!(apply(&mut state, &without("node2", 2)), Outcome::Done);
-    assert_eq!(apply(&mut state, &forget("node2")), Outcome::Done);
-    assert_eq!(apply(&mut state, &forget("node2")), Outcome::Done, "it is gone already");
-    assert_eq!(apply(&mut state, &register("node2", 9)), Outcome::Done, "the name is free for another disk");
+    assert_eq!(refusal(&mut state, &forget("node2")), Refusal::NodeVotes("node2".into()));
+}
+
+#[test]
+fn a_removed_node_stays_away_with_its_disk_and_its_name_is_free() {
+    let mut state = formed();
+    apply(&mut state, &data_node("node4", 4));
+    assert_eq!(apply(&mut state, &forget("node4")), Outcome::Deleted(true));
+    assert_eq!(apply(&mut state, &forget("node4")), Outcome::Deleted(false), "it is gone already");
+    assert_eq!(refusal(&mut state, &data_node("node4", 4)), Refusal::NodeRemoved("node4".into()));
+    assert_eq!(refusal(&mut state, &data_node("node5", 4)), Refusal::NodeRemoved("node4".into()));
+    assert_eq!(apply(&mut state, &data_node("node4", 9)), Outcome::Done, "the name is free for another disk");
+    let unknown = refusal(&mut state, &forget("node7"));
+    assert_eq!(
+        (unknown.code(), unknown.to_string().as_str()),
+        (Code::NodeNotFound, "there is no node \"node7\"; there are node4")
+    );
+}
+
+#[test]
+fn an_announced_node_is_known_until_it_registers_or_is_taken_back() {
+    let mut state = formed();
+    apply(&mut state, &register("node1", 1));
+    let version = state.version;
+    assert_eq!(apply(&mut state, &announce("node4")), Outcome::Done);
+    assert_eq!(apply(&mut state, &announce("node4")), Outcome::Done, "announced again");
+    assert_eq!(state.announced[&name("node4")], 7);
+    assert_eq!(state.version, version, "nodes are told of members only");
+    let taken = refusal(&mut state, &announce("node1"));
+    assert_eq!(taken.to_string(), "node id \"node1\" is already a member at node1:5433");
+    assert_eq!(taken.code(), Code::IdentityMismatch);
+    assert_eq!(apply(&mut state, &forget("node4")), Outcome::Deleted(true));
+    assert!(state.announced.is_empty());
+    apply(&mut state, &announce("node4"));
+    assert_eq!(apply(&mut state, &data_node("node4", 4)), Outcome::Done);
+    assert!(state.announced.is_empty() && state.nodes.contains_key(&name("node4")));
 }
 
 #[test]
@@ -205,7 +250,10 @@ fn a_node_that_goes_and_comes_back_makes_two_events_and_remembers_since_when() {
     apply(&mut state, &becomes("node1", NodeState::Healthy, 70));
     assert_eq!(last_event(&state), (Level::Info, "node1", "is back"));
     assert_eq!(state.version, version, "the map does not say who is up");
-    assert_eq!(refusal(&mut state, &becomes("node7", NodeState::Down, 80)), Refusal::NodeNotFound("node7".into()));
+    assert_eq!(
+        refusal(&mut state, &becomes("node7", NodeState::Down, 80)),
+        Refusal::NodeNotFound { name: "node7".into(), known: vec![] }
+    );
 }
 
 #[test]
@@ -332,7 +380,9 @@ fn any_command() -> impl Strategy<Value = Command> {
         2 => (1_u32..6, 0.0..1.1_f64, 20_u64..90).prop_map(|(shard_count, rebalance_threshold, heartbeat_ms)| {
             set(Settings { shard_count, rebalance_threshold, heartbeat_ms, ..Settings::default() })
         }),
-        1 => (1_u64..5).prop_map(|n| forget(&format!("node{n}"))),
+        2 => (1_u64..5).prop_map(|n| forget(&format!("node{n}"))),
+        1 => (1_u64..5).prop_map(|n| announce(&format!("node{n}"))),
+        2 => (1_u64..5).prop_map(|n| data_node(&format!("node{n}"), n)),
         1 => ".{0,9}".prop_map(|text| Command::Record {
             level: Level::Info, subject: "control".into(), text, by: "operator".into(), now_ms: 9,
         }),
@@ -419,7 +469,7 @@ fn one_of_each() -> Vec<Command> {
     vec![
         form(),
         register("node1", 1),
-        register_node(MapNode { data: false, zone: "b".into(), ..node("node2", u64::MAX) }),
+        register_node(MapNode { controller: false, zone: "b".into(), ..node("node2", u64::MAX) }),
         place("node1", 1),
         create("orders", true, false),
         create("old.orders", false, true),
@@ -434,6 +484,7 @@ fn one_of_each() -> Vec<Command> {
             by: "raft".into(),
             now_ms: 9,
         },
+        announce("node3"),
         forget("node2"),
         leads(GroupId::CONTROL, "node1", 1, None),
         leads(GroupId::CONTROL, "node3", 2, Some(("node1", 212, 8))),

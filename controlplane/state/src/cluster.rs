@@ -116,6 +116,12 @@ pub struct ClusterState {
     pub settings: Settings,
     /// All nodes.
     pub nodes: BTreeMap<NodeName, NodeRecord>,
+    /// Nodes that were announced and have not registered yet, with the time of it in milliseconds since 1970.
+    #[serde(default)]
+    pub announced: BTreeMap<NodeName, u64>,
+    /// Disks of nodes that were taken out, with their names: they may not come back.
+    #[serde(default)]
+    pub removed: BTreeMap<RaftId, NodeName>,
     /// All containers.
     pub containers: BTreeMap<ContainerName, MapContainer>,
     /// Id of the next container.
@@ -174,7 +180,13 @@ impl ClusterState {
     /// Whether a copy of a shard or of the clock group lies on the node.
     #[must_use]
     pub fn holds_copies(&self, node: &NodeName) -> bool {
-        self.replicas().any(|replica| replica.node == *node)
+        self.copies_on(node) > 0
+    }
+
+    /// Copies of shards and of the clock group that lie on the node.
+    #[must_use]
+    pub fn copies_on(&self, node: &NodeName) -> usize {
+        self.replicas().filter(|replica| replica.node == *node).count()
     }
 
     fn replicas(&self) -> impl Iterator<Item = &Replica> {
@@ -193,7 +205,10 @@ impl ClusterState {
     /// Checks what holds after every command. Error: the broken rule in words.
     pub fn check(&self) -> Result<(), String> {
         if self.identity.is_none() {
-            let empty = self.nodes.is_empty() && self.containers.is_empty() && !self.shards.is_formed();
+            let empty = self.nodes.is_empty()
+                && self.announced.is_empty()
+                && self.containers.is_empty()
+                && !self.shards.is_formed();
             return if empty { Ok(()) } else { Err("there is no cluster, but something in it".to_owned()) };
         }
         let mut disks = BTreeSet::new();
@@ -204,6 +219,12 @@ impl ClusterState {
             if !disks.insert(record.node.raft_id) {
                 return Err(format!("node {name} has the identity {} of another node", record.node.raft_id));
             }
+        }
+        if let Some(name) = self.announced.keys().find(|name| self.nodes.contains_key(*name)) {
+            return Err(format!("node {name} is announced and a member"));
+        }
+        if let Some(disk) = disks.iter().find(|disk| self.removed.contains_key(disk)) {
+            return Err(format!("the disk {disk} of a member was taken out"));
         }
         let mut ids = BTreeSet::new();
         for (name, container) in &self.containers {

@@ -99,7 +99,14 @@ pub enum Command {
         /// When.
         now_ms: u64,
     },
-    /// Forgets a node that holds nothing.
+    /// A node will join: its name is kept for it. Refused when the name is a member's.
+    Announce {
+        /// Its name.
+        node: NodeName,
+        /// When.
+        now_ms: u64,
+    },
+    /// Takes out a node that holds nothing, or forgets one that was announced. Its disk may not come back.
     Forget {
         /// Its name.
         node: NodeName,

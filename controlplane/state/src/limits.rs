@@ -14,3 +14,6 @@ pub const ADDRESS_BYTES_MAX: usize = 260;
 
 /// Most containers, in containers: the map travels whole to every node at each change.
 pub const CONTAINERS_MAX: usize = 10_000;
+
+/// Disks of removed nodes that are remembered, in nodes: enough for years of replacing them.
+pub const REMOVED_MAX: usize = 1_024;

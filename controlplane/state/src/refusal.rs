@@ -45,12 +45,36 @@ pub enum Refusal {
         /// The name given.
         given: String,
     },
+    /// The name is a member's, so that no other node can join with it.
+    #[error("node id {name:?} is already a member at {address}")]
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Where the member is.
+        address: String,
+    },
     /// No node has this name.
-    #[error("there is no node {0:?}")]
-    NodeNotFound(String),
+    #[error("there is no node {name:?}{}", if known.is_empty() { String::new() } else { format!("; there are {}", known.join(", ")) })]
+    NodeNotFound {
+        /// The name.
+        name: String,
+        /// Names there are.
+        known: Vec<String>,
+    },
     /// The node still holds copies.
-    #[error("node {0:?} holds copies of shards")]
-    NodeInUse(String),
+    #[error("node {name:?} holds {copies} copies, and moving copies to other nodes is not built yet")]
+    NodeInUse {
+        /// Its name.
+        name: String,
+        /// Copies of shards and of the clock group.
+        copies: usize,
+    },
+    /// The node has a vote in the control group.
+    #[error("node {0:?} votes in the control group, and changing its voters is not built yet")]
+    NodeVotes(String),
+    /// The disk belongs to a node that was taken out.
+    #[error("node {0:?} was removed from the cluster with this disk")]
+    NodeRemoved(String),
     /// The container exists.
     #[error("container {0:?} exists")]
     ContainerExists(String),
@@ -80,13 +104,19 @@ impl Refusal {
         match self {
             Self::NotFormed => Code::Forming,
             Self::BadSettings(_) | Self::BadNode { .. } => Code::InvalidArgument,
-            Self::IdentityMismatch { .. } | Self::NameMismatch { .. } => Code::IdentityMismatch,
+            Self::IdentityMismatch { .. } | Self::NameMismatch { .. } | Self::NameTaken { .. } => {
+                Code::IdentityMismatch
+            }
+            Self::NodeNotFound { .. } => Code::NodeNotFound,
             Self::ContainerExists(_) => Code::ContainerExists,
             Self::ContainerNotFound(_) => Code::ContainerNotFound,
             Self::TooMany { .. } => Code::TooLarge,
-            Self::Formed(_) | Self::NodeNotFound(_) | Self::NodeInUse(_) | Self::Placed | Self::BadPlan(_) => {
-                Code::Refused
-            }
+            Self::Formed(_)
+            | Self::NodeInUse { .. }
+            | Self::NodeVotes(_)
+            | Self::NodeRemoved(_)
+            | Self::Placed
+            | Self::BadPlan(_) => Code::Refused,
         }
     }
 
@@ -94,7 +124,11 @@ impl Refusal {
     #[must_use]
     pub fn help(&self) -> String {
         match self {
-            Self::NotFormed | Self::NodeNotFound(_) => "phoenixmldb-cluster status".to_owned(),
+            Self::NotFormed => "phoenixmldb-cluster status".to_owned(),
+            Self::NodeNotFound { .. } => "phoenixmldb-cluster members".to_owned(),
+            Self::NameTaken { name, .. } => {
+                format!("choose another --node-id, or: phoenixmldb-cluster remove-node {name}")
+            }
             Self::IdentityMismatch { name, .. } => {
                 format!(
                     "choose another --node-id; if the disk of {name} was lost: phoenixmldb-cluster rebuild-node {name}"
@@ -103,7 +137,8 @@ impl Refusal {
             Self::NameMismatch { known, .. } => format!("start it with --node-id {known}"),
             Self::ContainerExists(name) => format!("phoenixmldb-cluster container info {name}"),
             Self::ContainerNotFound(_) => "phoenixmldb-cluster container ls".to_owned(),
-            Self::NodeInUse(name) => format!("phoenixmldb-cluster remove-node {name}"),
+            Self::NodeInUse { .. } | Self::NodeVotes(_) => "leave it in; see: phoenixmldb-cluster members".to_owned(),
+            Self::NodeRemoved(_) => "wipe its folder and let it join again: phoenixmldb-cluster join".to_owned(),
             Self::Formed(_)
             | Self::BadSettings(_)
             | Self::BadNode { .. }

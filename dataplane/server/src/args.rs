@@ -1,15 +1,17 @@
 //! The command line of `phoenixmldb-server`, and what it means together with the file.
 
-use clap::Parser;
-use phoenixmldb_controller::config::{ConfigError, check_settings, duration_ms, duration_range_ms, peers};
-use phoenixmldb_controller::{FileConfig, ProcessConfig};
+use clap::{ArgMatches, Args, Parser, Subcommand};
+use phoenixmldb_controller::ProcessConfig;
+use phoenixmldb_controller::config::{ConfigError, ConfigVerb, FileConfig, NodeFlags, Row, Sources, peers};
 use phoenixmldb_types::clock::SystemClock;
 use phoenixmldb_types::intent::{CLIENT_PORT_DEFAULT, PEER_PORT_DEFAULT};
-use phoenixmldb_types::{ClusterId, NodeName, Settings};
+use phoenixmldb_types::{NodeName, Settings};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-const EXAMPLES: &str = "Examples:
+const EXAMPLES: &str = "Every flag can be set in the environment: --raft-port as PHOENIXMLDB_RAFT_PORT.
+
+Examples:
   phoenixmldb-server --data d --port 5432
       a database on one node
   phoenixmldb-server --cluster --node-id node1 --data /data/node1 --port 5432 --raft-port 5433
@@ -19,158 +21,190 @@ const EXAMPLES: &str = "Examples:
   phoenixmldb-server --node-id d1 --data /data/d1 --controllers c1:5433,c2:5433,c3:5433
       a data node beside separate controllers";
 
+const CONFIG_EXAMPLES: &str = "Examples:
+  phoenixmldb-server config show --origin --config cluster.json
+  phoenixmldb-server config validate cluster.json";
+
+/// Release, commit and protocol.
+fn version() -> &'static str {
+    static TEXT: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
+        let (release, commit) = (env!("CARGO_PKG_VERSION"), env!("PHOENIXMLDB_COMMIT"));
+        format!("{release} (commit {commit}, protocol {})", phoenixmldb_types::PROTOCOL_VERSION)
+    });
+    &TEXT
+}
+
 /// A node of PhoenixmlDb: documents, queries, and with --cluster a vote in the control plane.
 #[derive(Parser, Debug)]
-#[command(version, after_help = EXAMPLES)]
-pub(crate) struct Args {
+#[command(name = "phoenixmldb-server", version = version(), after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub(crate) struct Program {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+}
+
+/// What it does instead of serving.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Verb {
+    /// Show or check the configuration
+    #[command(subcommand, after_help = CONFIG_EXAMPLES)]
+    Config(ConfigVerb<Flags>),
+}
+
+/// The command line of a node.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Flags {
     /// Take part in a cluster, as controller and data node
-    #[arg(long)]
+    #[arg(long, env = "PHOENIXMLDB_CLUSTER", hide_env_values = true, value_parser = clap::builder::BoolishValueParser::new())]
     cluster: bool,
-    /// Name of this node: [a-z0-9][a-z0-9._-]{0,62}
-    #[arg(long)]
-    node_id: Option<NodeName>,
-    /// Name of the cluster; learned from the others when it is not given
-    #[arg(long)]
-    cluster_id: Option<ClusterId>,
-    /// Folder of this node
-    #[arg(long, env = "PHOENIXMLDB_DATA")]
-    data: Option<PathBuf>,
-    /// Client port: gRPC, /health, /metrics [default: 5432]
-    #[arg(long)]
-    port: Option<u16>,
-    /// Port for other nodes [default: 5433]
-    #[arg(long)]
-    raft_port: Option<u16>,
-    /// Raft ports of the other first members, as host:port
-    #[arg(long, value_delimiter = ',')]
-    peers: Vec<String>,
     /// Raft ports of separate controllers, as host:port; this node holds data only
-    #[arg(long, value_delimiter = ',', conflicts_with_all = ["cluster", "peers"])]
+    #[arg(
+        long,
+        value_delimiter = ',',
+        env = "PHOENIXMLDB_CONTROLLERS",
+        hide_env_values = true,
+        conflicts_with_all = ["cluster", "peers"]
+    )]
     controllers: Vec<String>,
-    /// JSON configuration file
-    #[arg(long)]
-    config: Option<PathBuf>,
-    /// Address both ports listen on
-    #[arg(long, default_value = "0.0.0.0")]
-    bind: String,
-    /// Host, or host:port, that others reach this node by
-    #[arg(long)]
-    advertise: Option<String>,
-    /// As --advertise, for the raft port alone
-    #[arg(long)]
-    advertise_raft: Option<String>,
-    /// Where this node stands, for spreading copies
-    #[arg(long, default_value = "")]
-    zone: String,
-    /// Number of shards, fixed when the cluster forms
-    #[arg(long)]
-    shards: Option<u32>,
-    /// Copies of each shard
-    #[arg(long)]
-    replicas: Option<u32>,
-    /// Election timeout, such as 150-300ms
-    #[arg(long)]
-    election_timeout: Option<String>,
-    /// Heartbeat interval, such as 50ms
-    #[arg(long)]
-    heartbeat_interval: Option<String>,
+    #[command(flatten)]
+    node: NodeFlags,
 }
 
 fn fail(what: &str, rule: impl std::fmt::Display) -> ConfigError {
     ConfigError { what: what.to_owned(), rule: rule.to_string() }
 }
 
-impl Args {
-    fn settings(&self, file: &FileConfig) -> Result<Settings, ConfigError> {
-        let mut settings = file.settings.clone();
-        settings.shard_count = self.shards.unwrap_or(settings.shard_count);
-        settings.replication_factor = self.replicas.unwrap_or(settings.replication_factor);
-        if let Some(range) = &self.election_timeout {
-            (settings.election_timeout_min_ms, settings.election_timeout_max_ms) =
-                duration_range_ms(range).map_err(|rule| fail("--election-timeout", rule))?;
-        }
-        if let Some(interval) = &self.heartbeat_interval {
-            settings.heartbeat_ms = duration_ms(interval).map_err(|rule| fail("--heartbeat-interval", rule))?;
-        }
-        check_settings(&settings)?;
-        Ok(settings)
-    }
+/// What holds with these flags, this environment and this file.
+struct Resolved {
+    file: FileConfig,
+    settings: Settings,
+    notes: Vec<String>,
+    combined: bool,
+    node_id: NodeName,
+    data: PathBuf,
+    ports: (u16, u16),
+    peers: Vec<String>,
+    controllers: Vec<String>,
+}
 
-    /// Puts flags over file over defaults; notes are for the log. Errors name the flag or the path in the file.
-    pub(crate) fn configure(self, raft: &tokio::runtime::Handle) -> Result<(ProcessConfig, Vec<String>), ConfigError> {
-        let file = match &self.config {
-            None => FileConfig::default(),
-            Some(path) => {
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| fail("--config", format!("{}: {error}", path.display())))?;
-                FileConfig::parse(&text)?
-            }
-        };
-        let settings = self.settings(&file)?;
-        let mut notes = file.warnings.clone();
-        let (mut others, more) = peers("--peers", &self.peers)?;
+impl Resolved {
+    /// Neither combined with a controller nor beside separate ones: a database of its own.
+    fn single(&self) -> bool {
+        !self.combined && self.controllers.is_empty()
+    }
+}
+
+impl Flags {
+    fn resolve(&self) -> Result<Resolved, ConfigError> {
+        let file = self.node.file()?;
+        let mut notes = Vec::new();
+        let settings = self.node.settings(&file, &mut notes)?;
+        let (mut controllers, more) = peers("--controllers", &self.controllers)?;
         notes.extend(more);
-        let (bootstrap, more) = peers("--controllers", &self.controllers)?;
-        notes.extend(more);
-        if others.is_empty() {
-            others.clone_from(&file.peers);
-        }
-        let split = !bootstrap.is_empty();
         let combined = self.cluster || file.enabled == Some(true);
-        if !combined && !split {
-            if self.raft_port.is_some() {
-                return Err(fail("--raft-port", "it needs --cluster or --controllers"));
-            }
-            if !others.is_empty() {
-                return Err(fail("--peers", "it needs --cluster"));
-            }
+        if controllers.is_empty() && !combined {
+            controllers.clone_from(&file.controllers);
         }
-        let single = !combined && !split;
-        let node_id = match self.node_id.or(file.node_id) {
+        let single = !combined && controllers.is_empty();
+        if single && self.node.raft_port.is_some() {
+            return Err(fail("--raft-port", "it needs --cluster or --controllers"));
+        }
+        let node_id = match self.node.node_id.clone().or_else(|| file.node_id.clone()) {
             Some(name) => name,
             None if single => NodeName::parse("local").expect("a checked name"),
-            None => return Err(fail("--node-id", "it is missing")),
+            None => return Err(fail("--node-id", "it is missing, and cluster.nodeId in the file too")),
         };
-        let port = self.port.or(file.port).unwrap_or(CLIENT_PORT_DEFAULT);
-        let raft_port = if single { 0 } else { self.raft_port.or(file.raft_port).unwrap_or(PEER_PORT_DEFAULT) };
-        if port == raft_port && port != 0 {
-            return Err(fail("--port", format!("{port} is the raft port too")));
+        let (port, raft_port) = self.node.ports(&file, (CLIENT_PORT_DEFAULT, PEER_PORT_DEFAULT))?;
+        let peers = self.node.peers(&file, &node_id, raft_port, &mut notes)?;
+        if single && !self.node.peers.is_empty() {
+            return Err(fail("--peers", "it needs --cluster"));
         }
-        let own = format!("{node_id}:{raft_port}");
-        if others.contains(&own) && !self.peers.is_empty() {
-            return Err(fail("--peers", format!("{own} is this node itself; list the others")));
-        }
+        let data = self.node.data.clone().or_else(|| file.data.clone()).unwrap_or_else(|| PathBuf::from("/data"));
+        let ports = (port, if single { 0 } else { raft_port });
+        Ok(Resolved { file, settings, notes, combined, node_id, data, ports, peers, controllers })
+    }
+
+    /// Puts flags over the environment over the file over defaults; notes are for the log. Errors name the flag or the
+    /// path in the file. `matches` is what these flags were read from.
+    pub(crate) fn configure(
+        &self,
+        matches: &ArgMatches,
+        raft: &tokio::runtime::Handle,
+    ) -> Result<(ProcessConfig, Vec<String>), ConfigError> {
+        let resolved = self.resolve()?;
+        let given = Sources::new(matches, &resolved.file, &self.node).given(&resolved.settings);
+        let single = resolved.single();
+        let file = resolved.file;
+        let bind = self.node.bind.clone().or(file.bind).unwrap_or_else(|| "0.0.0.0".to_owned());
         let config = ProcessConfig {
-            node_id,
-            data: self.data.or(file.data).unwrap_or_else(|| PathBuf::from("/data")),
-            raft_bind: if single { "127.0.0.1".to_owned() } else { self.bind.clone() },
-            bind: self.bind,
-            port,
-            raft_port,
-            advertise: self.advertise,
-            advertise_raft: self.advertise_raft,
-            controller: !split,
+            node_id: resolved.node_id,
+            data: resolved.data,
+            raft_bind: if single { "127.0.0.1".to_owned() } else { bind.clone() },
+            bind,
+            port: resolved.ports.0,
+            raft_port: resolved.ports.1,
+            advertise: self.node.advertise.clone().or(file.advertise),
+            advertise_raft: self.node.advertise_raft.clone().or(file.advertise_raft),
+            controller: resolved.controllers.is_empty(),
             data_role: true,
-            zone: self.zone,
-            cluster_id: self.cluster_id.or(file.cluster_id),
-            peers: others,
-            bootstrap,
+            zone: self.node.zone.clone().or(file.zone).unwrap_or_default(),
+            cluster_id: self.node.cluster_id.clone().or(file.cluster_id),
+            peers: if single { Vec::new() } else { resolved.peers },
+            peer_ids: file.peer_ids,
+            bootstrap: resolved.controllers,
             alone: single,
-            settings,
+            settings: resolved.settings,
+            given,
             clock: Arc::new(SystemClock),
             raft_runtime: raft.clone(),
         };
-        Ok((config, notes))
+        Ok((config, resolved.notes))
+    }
+
+    /// Every value that holds, and where it comes from.
+    pub(crate) fn rows(&self, matches: &ArgMatches) -> Result<(Vec<Row>, Vec<String>), ConfigError> {
+        let resolved = self.resolve()?;
+        let (node, file) = (&self.node, &resolved.file);
+        let sources = Sources::new(matches, file, node);
+        let text = |flag: Option<&String>, file: Option<&String>| flag.or(file).cloned().unwrap_or_default();
+        let cluster_id = node.cluster_id.as_ref().or(file.cluster_id.as_ref()).map(ToString::to_string);
+        let bind = node.bind.clone().or_else(|| file.bind.clone()).unwrap_or_else(|| "0.0.0.0".to_owned());
+        let raft_port = if resolved.single() { String::new() } else { resolved.ports.1.to_string() };
+        let values = [
+            ("cluster.enabled", "cluster", resolved.combined.to_string()),
+            ("cluster.nodeId", "node_id", resolved.node_id.to_string()),
+            ("cluster.clusterId", "cluster_id", cluster_id.unwrap_or_default()),
+            ("cluster.peers", "peers", resolved.peers.join(",")),
+            ("cluster.controllers", "controllers", resolved.controllers.join(",")),
+            ("server.data", "data", resolved.data.display().to_string()),
+            ("server.port", "port", resolved.ports.0.to_string()),
+            ("server.raftPort", "raft_port", raft_port),
+            ("server.bind", "bind", bind),
+            ("server.advertise", "advertise", text(node.advertise.as_ref(), file.advertise.as_ref())),
+            (
+                "server.advertiseRaft",
+                "advertise_raft",
+                text(node.advertise_raft.as_ref(), file.advertise_raft.as_ref()),
+            ),
+            ("server.zone", "zone", text(node.zone.as_ref(), file.zone.as_ref())),
+        ];
+        let rows = values.into_iter().map(|(key, flag, value)| Row { key, value, origin: sources.of(flag, key) });
+        let settings = sources.settings(&resolved.settings).into_iter();
+        let rows = rows.chain(settings.map(|(key, value, origin)| Row { key, value, origin })).collect();
+        Ok((rows, resolved.notes.clone()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::{CommandFactory, FromArgMatches};
 
     fn configure(line: &str) -> Result<(ProcessConfig, Vec<String>), ConfigError> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Args::try_parse_from(line.split_whitespace()).unwrap().configure(runtime.handle())
+        let matches = Program::command().try_get_matches_from(line.split_whitespace()).unwrap();
+        Program::from_arg_matches(&matches).unwrap().flags.configure(&matches, runtime.handle())
     }
 
     #[test]
@@ -205,7 +239,31 @@ mod tests {
             let error = configure(line).err().unwrap();
             assert!(error.what == what && error.rule.contains(rule), "{line}: {error}");
         }
-        let message = Args::try_parse_from(["ps", "--node-id", "a b"]).unwrap_err().to_string();
+        let message = Program::try_parse_from(["ps", "--node-id", "a b"]).unwrap_err().to_string();
         assert!(message.contains("[a-z0-9][a-z0-9._-]{0,62}"), "{message}");
+    }
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Program::command().debug_assert();
+    }
+
+    #[test]
+    fn the_lines_of_the_documentation_and_of_the_help_parse() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let documented = phoenixmldb_script::documented(&root, "phoenixmldb-server");
+        assert!(documented.len() >= 4, "the documentation shows how to start a server");
+        let lines = documented.into_iter().map(|line| (line.place, line.words));
+        let help = [EXAMPLES, CONFIG_EXAMPLES].into_iter().flat_map(str::lines);
+        let help = help.flat_map(|line| phoenixmldb_script::commands(line.trim(), "phoenixmldb-server"));
+        for (place, words) in lines.chain(help.map(|words| ("--help".to_owned(), words))) {
+            if let Err(error) = Program::try_parse_from(&words) {
+                let shown = matches!(
+                    error.kind(),
+                    clap::error::ErrorKind::DisplayHelp | clap::error::ErrorKind::DisplayVersion
+                );
+                assert!(shown, "{place}: {words:?}: {error}");
+            }
+        }
     }
 }

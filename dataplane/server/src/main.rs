@@ -5,9 +5,10 @@
 mod args;
 mod control;
 
-use args::Args;
-use clap::Parser;
-use phoenixmldb_controller::process::{complaint, end_on_fatal, until_signal};
+use args::{Program, Verb};
+use clap::{CommandFactory, FromArgMatches};
+use phoenixmldb_controller::config;
+use phoenixmldb_controller::process::{complain, end_on_fatal, until_signal};
 use phoenixmldb_controller::{Process, ProcessConfig, StartError};
 use phoenixmldb_node::{DataNode, DataNodeConfig};
 use std::io::IsTerminal;
@@ -24,13 +25,21 @@ const RAFT_THREADS: usize = 2;
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let matches = Program::command().get_matches();
+    let program = Program::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let filter = tracing_subscriber::EnvFilter::try_from_env("PHOENIXMLDB_LOG");
     tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| "info,openraft=error".into()))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
+    if let Some(Verb::Config(verb)) = &program.verb {
+        let shown = matches.subcommand_matches("config").and_then(|config| config.subcommand_matches("show"));
+        return match config::run(verb, |flags| flags.rows(shown.unwrap_or(&matches))) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refused(&error),
+        };
+    }
     let raft = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(RAFT_THREADS)
         .thread_name("raft")
@@ -40,15 +49,12 @@ fn main() -> ExitCode {
         tracing::error!("no threads can be started");
         return ExitCode::FAILURE;
     };
-    let config = match args.configure(raft.handle()) {
+    let config = match program.flags.configure(&matches, raft.handle()) {
         Ok((config, notes)) => {
             notes.iter().for_each(|note| tracing::warn!("{note}"));
             config
         }
-        Err(error) => {
-            tracing::error!("{}", complaint(PROGRAM, &error.to_string(), "phoenixmldb-server --help"));
-            return ExitCode::from(2);
-        }
+        Err(error) => return refused(&error),
     };
     let ended = runtime.block_on(run(config));
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -56,10 +62,16 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!("{}", complaint(PROGRAM, &error.to_string(), &error.help()));
+            complain(PROGRAM, &error.to_string(), &error.help());
             ExitCode::FAILURE
         }
     }
+}
+
+/// A command line, environment or file that cannot work.
+fn refused(error: &config::ConfigError) -> ExitCode {
+    complain(PROGRAM, &error.to_string(), "");
+    ExitCode::from(2)
 }
 
 async fn run(config: ProcessConfig) -> Result<(), StartError> {
@@ -109,6 +121,7 @@ async fn run(config: ProcessConfig) -> Result<(), StartError> {
     tokio::select! {
         () = link.run(groups.clone(), Arc::new(move || load.load()), process.readiness().clone()) => {}
         () = serving => {}
+        error = process.stranger(&membership) => return Err(error),
         () = until_signal() => {}
     }
     tracing::info!("stops: hands leaderships over");

@@ -128,6 +128,8 @@ codes! {
     WrongCluster = "WRONG_CLUSTER", Retry::Never;
     /// The name belongs to another node, or this disk lost the identity it had.
     IdentityMismatch = "IDENTITY_MISMATCH", Retry::Never;
+    /// No node has this name.
+    NodeNotFound = "NODE_NOT_FOUND", Retry::Never;
     /// The operation cannot end well now; the message says which rule is in the way.
     Refused = "REFUSED", Retry::Never;
     /// The disk is full or read-only; reads go on.

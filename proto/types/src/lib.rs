@@ -30,3 +30,6 @@ pub use ids::{ClusterId, ContainerId, GroupId, NodeName, RaftId, SessionId, Shar
 pub use name::{ContainerName, DocumentName, NameError};
 pub use shard_map::{Epoch, HashRange, Shard, ShardMap};
 pub use timestamp::Timestamp;
+
+/// Version of the public and internal APIs: the `v1` of their package names. Nodes and clients have to share it.
+pub const PROTOCOL_VERSION: u32 = 1;

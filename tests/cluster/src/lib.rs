@@ -39,7 +39,9 @@ pub fn single(folder: &Path) -> LocalNode {
 pub fn pc(endpoints: &[String], args: &[&str]) -> Output {
     let program = phoenixmldb_cli::demo::local::sibling("phoenixmldb-cluster").unwrap();
     let mut command = Command::new(program);
-    command.args(args).env("PHOENIXMLDB_ENDPOINTS", endpoints.join(","));
+    // The contexts of whoever runs the tests are theirs.
+    let contexts = std::env::temp_dir().join(format!("phoenixmldb-tests-{}.toml", std::process::id()));
+    command.args(args).env("PHOENIXMLDB_ENDPOINTS", endpoints.join(",")).env("PHOENIXMLDB_CONTEXTS", contexts);
     command.output().unwrap()
 }
 
@@ -82,4 +84,12 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut condition: impl FnM
         assert!(tokio::time::Instant::now() < deadline, "{what} did not happen within 60 s");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// Runs a server program that has to end by itself; its exit code and what it says.
+#[must_use]
+pub fn ends(program: &str, args: &[&str]) -> (i32, String) {
+    let program = phoenixmldb_cli::demo::local::sibling(program).unwrap();
+    let output = Command::new(program).args(args).output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
 }

@@ -182,6 +182,26 @@ async fn the_documented_commands_make_the_documented_cluster() {
     assert_eq!((code, out.as_str()), (0, "Leader: node2\n"), "{error}");
 }
 
+/// The documented configuration file, as it stands.
+fn documented_file() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dataplane/server/tests/files/page.json");
+    path.canonicalize().unwrap().display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_documented_file_starts_the_same_node_as_the_flags() {
+    let _alone = alone().await;
+    let Some(mut hosts) = Hosts::new() else {
+        println!("SKIPPED: network namespaces cannot be made here (needs root and ip)");
+        return;
+    };
+    hosts.start(1, &format!("phoenixmldb-server --config {} --data /data/node1", documented_file()));
+    for (n, peers) in [(2, "10.0.0.1:5433,10.0.0.3:5433"), (3, "10.0.0.1:5433,10.0.0.2:5433")] {
+        hosts.start(n, &format!("phoenixmldb-server --cluster --node-id node{n} --peers {peers} --data /data/node{n}"));
+    }
+    assert_eq!(hosts.healthy().await, golden());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_alone_are_enough_to_form() {
     let _alone = alone().await;

@@ -70,6 +70,10 @@ async fn the_command_line_stores_shows_and_refuses() {
     assert_eq!(code, 1);
     assert!(error.contains("phoenixmldb-cluster container create orders"), "{error}");
     ok(&pc(&at, &["container", "create", "orders"])).clear();
+    let (code, error) = refused(&pc(&at, &["container", "create", "orders"]));
+    assert_eq!(code, 1);
+    assert!(error.contains("container \"orders\" exists"), "{error}");
+    ok(&pc(&at, &["container", "create", "orders", "--if-not-exists"])).clear();
     ok(&pc(&at, &["put", "orders", "a.xml", file])).clear();
     assert_eq!(ok(&pc(&at, &["get", "orders", "a.xml"])), "<a>1</a>\n");
     assert_eq!(ok(&pc(&at, &["ls", "orders"])), "a.xml\n");
@@ -85,6 +89,37 @@ async fn the_command_line_stores_shows_and_refuses() {
     let (code, error) = refused(&pc(&["127.0.0.1:1".to_owned()], &["status"]));
     assert_eq!(code, 6);
     assert!(error.contains("127.0.0.1:1") && error.contains("--endpoint"), "{error}");
+}
+
+#[tokio::test]
+async fn documents_are_spread_over_all_shards_as_chance_would_have_it() {
+    let _alone = alone().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut node = single(folder.path());
+    node.start().unwrap();
+    let client = client(vec![node.client.clone()]);
+    healthy(&client).await;
+    client.create_container("orders", ContainerOptions::default(), false).await.unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    for share in 0..20 {
+        let client = client.clone();
+        tasks.spawn(async move {
+            let mut shards = Vec::new();
+            for number in 0..50 {
+                let name = format!("o{}.xml", share * 50 + number);
+                shards.push(client.put_document("orders", &name, "<o/>").await.unwrap().document.unwrap().shard);
+            }
+            shards
+        });
+    }
+    let mut counts = [0_u32; 16];
+    for shard in tasks.join_all().await.into_iter().flatten() {
+        counts[shard as usize] += 1;
+    }
+    // Chi square with 15 degrees of freedom: mean 15, three standard deviations of 5.5 above.
+    let mean = 1000.0 / 16.0;
+    let chi_square: f64 = counts.iter().map(|count| (f64::from(*count) - mean).powi(2) / mean).sum();
+    assert!(chi_square < 31.5, "{counts:?}: {chi_square}");
 }
 
 #[tokio::test]

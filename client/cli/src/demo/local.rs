@@ -68,6 +68,11 @@ impl LocalNode {
         Ok(())
     }
 
+    /// Adds to the command line of its next start.
+    pub fn add_args(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(|&arg| arg.to_owned()));
+    }
+
     /// Its process id while it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

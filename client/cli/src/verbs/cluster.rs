@@ -1,9 +1,10 @@
-//! The cluster: status, members, shards, locate, check, events.
+//! The cluster: status, members, remove-node, shards, locate, check, events.
 
+use crate::args::Status;
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Out, table};
-use crate::status::{balanced, healthy, render};
+use crate::status::{Report, balanced, details, healthy, render};
 use phoenixmldb_client::admin_v1::{ClusterSnapshot, ShardView};
 use phoenixmldb_client::{Client, ClientError, Code};
 use std::time::Duration;
@@ -23,63 +24,149 @@ async fn snapshot(client: &Client) -> Result<ClusterSnapshot, CliError> {
     }
 }
 
-pub(super) async fn status(out: &Out, client: &Client, wait: Option<&str>, limit: Duration) -> Result<Exit, CliError> {
+/// Prints a snapshot in the way that was asked for.
+fn show(out: &Out, cluster: &ClusterSnapshot, asked: &Status) -> Result<(), CliError> {
+    if out.json() {
+        return out.value("ClusterStatus", &Report::new(cluster));
+    }
+    if out.tabular() {
+        out.text(&node_table(out, cluster))?;
+    } else {
+        out.states(&render(cluster))?;
+    }
+    if asked.verbose {
+        out.text(&details(cluster))?;
+    }
+    if asked.shards {
+        out.text(&shard_table(out, &cluster.shards.iter().collect::<Vec<_>>()))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn status(out: &Out, client: &Client, asked: &Status, limit: Duration) -> Result<Exit, CliError> {
+    if let Some(every) = asked.watch {
+        loop {
+            // A cluster that cannot be asked now is no reason to stop watching it.
+            match snapshot(client).await {
+                Ok(cluster) => {
+                    out.restart()?;
+                    show(out, &cluster, asked)?;
+                }
+                Err(error) => out.note(&error.why),
+            }
+            tokio::time::sleep(every).await;
+        }
+    }
     let deadline = tokio::time::Instant::now() + limit;
-    let good = |cluster: &ClusterSnapshot| match wait {
+    let good = |cluster: &ClusterSnapshot| match asked.wait.as_deref() {
+        None => true,
         Some("balanced") => healthy(cluster) && balanced(cluster),
-        _ => healthy(cluster),
+        Some(_) => healthy(cluster),
+    };
+    let not_in_time = || {
+        let state = asked.wait.as_deref().unwrap_or_default();
+        format!("the cluster was not {state} within {} ms", limit.as_millis())
     };
     loop {
-        let cluster = match snapshot(client).await {
-            Ok(cluster) => cluster,
-            Err(_) if wait.is_some() && tokio::time::Instant::now() < deadline => {
-                tokio::time::sleep(POLL).await;
-                continue;
+        let seen = snapshot(client).await;
+        let late = tokio::time::Instant::now() + POLL >= deadline;
+        match seen {
+            Ok(cluster) if good(&cluster) => {
+                show(out, &cluster, asked)?;
+                return Ok(if asked.check && !healthy(&cluster) { Exit::Unhealthy } else { Exit::Ok });
             }
-            Err(error) => return Err(error),
-        };
-        let waited = wait.is_some() && !good(&cluster);
-        if waited && tokio::time::Instant::now() < deadline {
-            tokio::time::sleep(POLL).await;
-            continue;
+            Ok(cluster) if late => {
+                show(out, &cluster, asked)?;
+                return Err(CliError::new(Exit::Timeout, not_in_time()));
+            }
+            Err(error) if asked.wait.is_none() => return Err(error),
+            Err(error) if late => {
+                return Err(CliError::new(Exit::Timeout, format!("{}: {}", not_in_time(), error.why)).next(error.next));
+            }
+            // Not yet; also a node that does not answer yet is waited for.
+            Ok(_) | Err(_) => tokio::time::sleep(POLL).await,
         }
-        if out.json() {
-            out.value("ClusterSnapshot", &cluster)?;
-        } else {
-            out.text(&render(&cluster))?;
-        }
-        return Ok(match (waited, healthy(&cluster)) {
-            (true, _) => Exit::Timeout,
-            (false, true) => Exit::Ok,
-            (false, false) => Exit::Unhealthy,
-        });
     }
+}
+
+fn node_table(out: &Out, cluster: &ClusterSnapshot) -> String {
+    let mut head = vec!["NODE", "STATE", "ROLE", "LEADS", "COPIES", "LAG", "ZONE", "CLIENT", "PEER"];
+    if out.wide() {
+        head.extend(["IDENTITY", "VERSION", "UPTIME"]);
+    }
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    for node in &cluster.nodes {
+        // A state that says why is read with its reason: joining (not started).
+        let because = if node.reason.is_empty() { String::new() } else { format!(" ({})", node.reason) };
+        let mut row = vec![
+            node.name.clone(),
+            format!("{}{because}", node.state),
+            node.control_role.clone(),
+            node.shard_leaders.to_string(),
+            node.shard_copies.to_string(),
+            node.lag_entries.to_string(),
+            or_dash(&node.zone),
+            or_dash(&node.client_address),
+            or_dash(&node.peer_address),
+        ];
+        if out.wide() {
+            row.extend([or_dash(&node.raft_id), or_dash(&node.version), format!("{}s", node.uptime_s)]);
+        }
+        rows.push(row);
+    }
+    table(&rows)
 }
 
 pub(super) async fn members(out: &Out, client: &Client) -> Result<Exit, CliError> {
     let cluster = snapshot(client).await?;
     if out.json() {
-        out.value("Nodes", &cluster.nodes)?;
-        return Ok(Exit::Ok);
+        out.value("NodeList", &cluster.nodes)?
+    } else {
+        out.text(&node_table(out, &cluster))?
     }
-    let head = ["NODE", "STATE", "ROLE", "LEADS", "COPIES", "LAG", "ZONE", "CLIENT", "PEER"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for node in &cluster.nodes {
-        let zone = if node.zone.is_empty() { "-" } else { &node.zone };
-        rows.push(vec![
-            node.name.clone(),
-            node.state.clone(),
-            node.control_role.clone(),
-            node.shard_leaders.to_string(),
-            node.shard_copies.to_string(),
-            node.lag_entries.to_string(),
-            zone.to_owned(),
-            node.client_address.clone(),
-            node.peer_address.clone(),
-        ]);
-    }
-    out.text(&table(&rows))?;
     Ok(Exit::Ok)
+}
+
+pub(super) async fn remove_node(out: &Out, client: &Client, node: &str) -> Result<Exit, CliError> {
+    let removed = client.remove_node(node).await?;
+    if out.json() {
+        out.value("NodeRemoval", &serde_json::json!({ "node": node, "removed": removed }))?;
+    } else {
+        out.line(&if removed { format!("{node} is removed") } else { format!("{node} was removed before") })?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn shard_table(out: &Out, shards: &[&ShardView]) -> String {
+    let mut head = vec!["SHARD", "STATE", "LEADER", "TERM", "COMMIT", "LAG", "COPIES", "RANGE"];
+    if out.wide() {
+        head.extend(["EPOCH", "DOCUMENTS", "BYTES"]);
+    }
+    let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+    for shard in shards {
+        let leader = if shard.leader.is_empty() { "-" } else { &shard.leader };
+        let copies: Vec<String> = shard
+            .replicas
+            .iter()
+            .map(|r| if r.state == "healthy" { r.node.clone() } else { format!("{}({})", r.node, r.state) })
+            .collect();
+        let mut row = vec![
+            shard.id.to_string(),
+            shard.state.clone(),
+            leader.to_owned(),
+            shard.term.to_string(),
+            shard.commit_index.to_string(),
+            shard.replicas.iter().map(|replica| replica.lag_entries).max().unwrap_or(0).to_string(),
+            copies.join(","),
+            shard.range.clone(),
+        ];
+        if out.wide() {
+            row.extend([shard.epoch.to_string(), shard.documents.to_string(), shard.bytes.to_string()]);
+        }
+        rows.push(row);
+    }
+    table(&rows)
 }
 
 pub(super) async fn shards(out: &Out, client: &Client, only: Option<u32>) -> Result<Exit, CliError> {
@@ -93,30 +180,10 @@ pub(super) async fn shards(out: &Out, client: &Client, only: Option<u32>) -> Res
         return Err(CliError::usage(what).next("phoenixmldb-cluster shards"));
     }
     if out.json() {
-        out.value("Shards", &shown)?;
-        return Ok(Exit::Ok);
+        out.value("ShardList", &shown)?
+    } else {
+        out.text(&shard_table(out, &shown))?
     }
-    let head = ["SHARD", "STATE", "LEADER", "TERM", "COMMIT", "LAG", "COPIES", "RANGE"];
-    let mut rows = vec![head.map(str::to_owned).to_vec()];
-    for shard in shown {
-        let leader = if shard.leader.is_empty() { "-" } else { &shard.leader };
-        let copies: Vec<String> = shard
-            .replicas
-            .iter()
-            .map(|r| if r.state == "healthy" { r.node.clone() } else { format!("{}({})", r.node, r.state) })
-            .collect();
-        rows.push(vec![
-            shard.id.to_string(),
-            shard.state.clone(),
-            leader.to_owned(),
-            shard.term.to_string(),
-            shard.commit_index.to_string(),
-            shard.replicas.iter().map(|replica| replica.lag_entries).max().unwrap_or(0).to_string(),
-            copies.join(","),
-            shard.range.clone(),
-        ]);
-    }
-    out.text(&table(&rows))?;
     Ok(Exit::Ok)
 }
 
@@ -141,7 +208,7 @@ pub(super) async fn check(out: &Out, client: &Client) -> Result<Exit, CliError> 
     let checked = client.check_shards(Vec::new()).await?;
     let equal = checked.iter().all(|shard| shard.equal);
     if out.json() {
-        out.value("ShardChecks", &checked)?;
+        out.value("ShardCheckList", &checked)?;
     } else {
         let mut rows = vec![["SHARD", "COPIES", "INDEX", "KEYS", "HASH"].map(str::to_owned).to_vec()];
         for shard in &checked {
@@ -167,16 +234,22 @@ pub(super) async fn check(out: &Out, client: &Client) -> Result<Exit, CliError> 
     Ok(if equal { Exit::Ok } else { Exit::Failed })
 }
 
+/// A moment as RFC 3339, in UTC.
+fn time(ms: u64) -> String {
+    let at = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    at.map_or_else(|| format!("{ms} ms"), |at| format!("{at:.3}"))
+}
+
 pub(super) async fn events(out: &Out, client: &Client, after: u64) -> Result<Exit, CliError> {
     let events = client.list_events(after, 0).await?;
     if out.json() {
-        out.value("Events", &events)?;
+        out.value("EventList", &events)?;
         return Ok(Exit::Ok);
     }
     let rows: Vec<Vec<String>> = events
         .iter()
         .map(|event| {
-            let at = format!("{}.{:03}", event.time_ms / 1000, event.time_ms % 1000);
+            let at = time(event.time_ms);
             vec![event.id.to_string(), at, event.level.clone(), event.subject.clone(), event.text.clone()]
         })
         .collect();

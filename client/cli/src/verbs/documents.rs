@@ -4,6 +4,7 @@ use crate::args::{Container, Put};
 use crate::error::CliError;
 use crate::exit::Exit;
 use crate::output::{Out, table};
+use crate::verbs::ask::Ask;
 use phoenixmldb_client::Client;
 use phoenixmldb_client::documents::PutOptions;
 use phoenixmldb_client::v1::{Consistency, ContainerOptions};
@@ -11,7 +12,7 @@ use serde_json::json;
 use std::io::Read;
 use std::path::Path;
 
-pub(super) async fn container(out: &Out, client: &Client, verb: Container) -> Result<Exit, CliError> {
+pub(super) async fn container(out: &Out, ask: &Ask, client: &Client, verb: Container) -> Result<Exit, CliError> {
     match verb {
         Container::Create { name, if_not_exists, strip_whitespace, shard_key_path } => {
             let options = ContainerOptions { shard_key_path, preserve_whitespace: Some(!strip_whitespace) };
@@ -22,13 +23,21 @@ pub(super) async fn container(out: &Out, client: &Client, verb: Container) -> Re
         }
         Container::Ls => {
             let containers = client.list_containers(true).await?;
-            let mut rows = vec![["CONTAINER", "DOCUMENTS", "BYTES"].map(str::to_owned).to_vec()];
+            let mut head = vec!["CONTAINER", "DOCUMENTS", "BYTES"];
+            if out.wide() {
+                head.push("ID");
+            }
+            let mut rows = vec![head.into_iter().map(str::to_owned).collect::<Vec<_>>()];
             let mut values = Vec::new();
             for c in containers {
                 values.push(json!({ "name": c.name, "id": c.id, "documents": c.documents, "bytes": c.bytes }));
-                rows.push(vec![c.name, c.documents.to_string(), c.bytes.to_string()]);
+                let mut row = vec![c.name, c.documents.to_string(), c.bytes.to_string()];
+                if out.wide() {
+                    row.push(c.id.to_string());
+                }
+                rows.push(row);
             }
-            if out.json() { out.value("Containers", &values)? } else { out.text(&table(&rows))? }
+            if out.json() { out.value("ContainerList", &values)? } else { out.text(&table(&rows))? }
         }
         Container::Info { name } => {
             let c = client.get_container(&name).await?;
@@ -46,7 +55,11 @@ pub(super) async fn container(out: &Out, client: &Client, verb: Container) -> Re
             }
         }
         Container::Delete { name, if_exists } => {
-            client.delete_container(&name, if_exists).await?;
+            ask.name("container", &name, "deletes it and all its documents")?;
+            let deleted = client.delete_container(&name, if_exists).await?;
+            if out.json() {
+                out.value("Container", &json!({ "name": name, "deleted": deleted }))?;
+            }
         }
     }
     Ok(Exit::Ok)
@@ -97,16 +110,11 @@ pub(super) async fn get(
         )?;
     } else {
         if stale {
-            note(&format!("stale: {} ms old, from {}", read.age_ms, read.node));
+            out.note(&format!("stale: {} ms old, from {}", read.age_ms, read.node));
         }
         out.line(&text)?;
     }
     Ok(Exit::Ok)
-}
-
-#[allow(clippy::print_stderr)] // what is not a result goes to stderr
-fn note(text: &str) {
-    eprintln!("{text}");
 }
 
 pub(super) async fn ls(out: &Out, client: &Client, container: &str, prefix: &str) -> Result<Exit, CliError> {

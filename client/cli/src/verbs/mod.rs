@@ -1,22 +1,25 @@
 //! One function per verb.
 
+mod ask;
 mod bootstrap;
 mod cluster;
 mod context;
 mod documents;
 mod query;
 
-use crate::args::{Cli, Verb};
+use crate::args::{Cli, Output, Verb};
 use crate::context::resolve;
 use crate::error::CliError;
+use crate::examples::grammar;
 use crate::exit::Exit;
-use crate::output::{Out, table};
-use clap::CommandFactory;
+use crate::output::Out;
+use crate::verbs::ask::Ask;
 use phoenixmldb_client::{Client, ClusterClientOptions};
 
 /// Does what was asked.
 pub async fn run(cli: Cli) -> Result<Exit, CliError> {
-    let out = Out::new(cli.output);
+    let out = Out::new(if cli.json { Some(Output::Json) } else { cli.output }, cli.quiet, cli.color);
+    let ask = Ask { yes: cli.yes, no_input: cli.no_input };
     let client = || -> Result<Client, CliError> {
         let nodes = resolve(&cli.endpoint, cli.context.as_deref())?;
         Ok(Client::new(ClusterClientOptions {
@@ -28,18 +31,23 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
     match cli.verb {
         Verb::Init(init) => bootstrap::init(&out, init).await,
         Verb::Join(join) => bootstrap::join(&out, join).await,
-        Verb::Status(status) => cluster::status(&out, &client()?, status.wait.as_deref(), cli.timeout).await,
+        Verb::Status(status) => cluster::status(&out, &client()?, &status, cli.timeout).await,
         Verb::Members => cluster::members(&out, &client()?).await,
+        Verb::RemoveNode { node } => cluster::remove_node(&out, &client()?, node.as_str()).await,
         Verb::Shards { shard } => cluster::shards(&out, &client()?, shard).await,
         Verb::Locate { container, name } => cluster::locate(&out, &client()?, &container, &name).await,
         Verb::Check { .. } => cluster::check(&out, &client()?).await,
         Verb::Events { after } => cluster::events(&out, &client()?, after).await,
         Verb::TransferLeadership { to } => {
             let leader = client()?.transfer_leadership(to.as_str()).await?;
-            out.line(&format!("Leader: {leader}"))?;
+            if out.json() {
+                out.value("Leadership", &serde_json::json!({ "leader": leader }))?;
+            } else {
+                out.line(&format!("Leader: {leader}"))?;
+            }
             Ok(Exit::Ok)
         }
-        Verb::Container(verb) => documents::container(&out, &client()?, verb).await,
+        Verb::Container(verb) => documents::container(&out, &ask, &client()?, verb).await,
         Verb::Put(put) => documents::put(&out, &client()?, put).await,
         Verb::Get { container, name, consistency } => {
             documents::get(&out, &client()?, &container, &name, &consistency).await
@@ -54,14 +62,18 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Verb::Demo(demo) => crate::demo::run(&out, demo).await,
         Verb::Completion { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "phoenixmldb-cluster", &mut script);
+            clap_complete::generate(shell, &mut grammar(), "phoenixmldb-cluster", &mut script);
             out.text(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Ok)
         }
+        Verb::ExitCodes if out.json() => {
+            let codes =
+                Exit::TABLE.iter().map(|(exit, text)| serde_json::json!({ "code": *exit as u8, "meaning": text }));
+            out.value("ExitCodeList", &codes.collect::<Vec<_>>())?;
+            Ok(Exit::Ok)
+        }
         Verb::ExitCodes => {
-            let rows: Vec<Vec<String>> =
-                Exit::TABLE.iter().map(|(exit, text)| vec![(*exit as u8).to_string(), (*text).to_owned()]).collect();
-            out.text(&table(&rows))?;
+            out.text(&crate::exit::text())?;
             Ok(Exit::Ok)
         }
     }

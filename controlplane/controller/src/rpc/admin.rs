@@ -2,7 +2,7 @@
 //! known and says so.
 
 use crate::client::ControlClient;
-use crate::limits::{CALL_TIMEOUT_MS, CHECK_ATTEMPTS, CONNECT_TIMEOUT_MS, WATCH_INTERVAL_MS_MIN};
+use crate::limits::{CALL_TIMEOUT_MS, CHECK_ATTEMPTS, CONNECT_TIMEOUT_MS, VIEW_REFRESH_MS, WATCH_INTERVAL_MS_MIN};
 use futures::Stream;
 use parking_lot::Mutex;
 use phoenixmldb_proto::PublicError;
@@ -10,8 +10,9 @@ use phoenixmldb_proto::admin::cluster_service_server::ClusterService;
 use phoenixmldb_proto::admin::{
     CheckShardsRequest, CheckShardsResponse, ClusterSnapshot, GetClusterRequest, GetClusterResponse,
     GetTopologyRequest, GetTopologyResponse, ListEventsRequest, ListEventsResponse, LocateRequest, LocateResponse,
-    NodeView, ReplicaCheck, ShardCheck, Topology, TopologyNode, TopologyShard, TransferLeadershipRequest,
-    TransferLeadershipResponse, WatchClusterRequest, WatchClusterResponse, WatchTopologyRequest, WatchTopologyResponse,
+    NodeView, RemoveNodeRequest, RemoveNodeResponse, ReplicaCheck, ShardCheck, Topology, TopologyNode, TopologyShard,
+    TransferLeadershipRequest, TransferLeadershipResponse, WatchClusterRequest, WatchClusterResponse,
+    WatchTopologyRequest, WatchTopologyResponse,
 };
 use phoenixmldb_proto::internal::shard_service_client::ShardServiceClient;
 use phoenixmldb_proto::internal::{RequestContext, ShardHashRequest};
@@ -61,6 +62,14 @@ impl View {
         }
     }
 
+    /// Looks again and again, so that what is remembered when the leader is lost is not old.
+    pub async fn keep_fresh(self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(VIEW_REFRESH_MS)).await;
+            drop(self.snapshot().await);
+        }
+    }
+
     fn remembered(&self, error: &PublicError) -> ClusterSnapshot {
         let known = self.last.lock().clone();
         let now = self.clock.monotonic();
@@ -70,7 +79,7 @@ impl View {
             None => ClusterSnapshot { view_age_ms: age(Duration::ZERO), ..self.map_alone() },
         };
         snapshot.quorum = false;
-        snapshot.leaderless_ms = snapshot.view_age_ms;
+        snapshot.leaderless_ms = self.client.silent_ms().max(1);
         snapshot.leader.clear();
         self.own.as_str().clone_into(&mut snapshot.view_from);
         snapshot.taken_ms = self.clock.wall_ms();
@@ -291,6 +300,11 @@ impl ClusterService for AdminRpc {
             shards.push(self.view.check(&map, shard).await);
         }
         Ok(Response::new(CheckShardsResponse { shards }))
+    }
+
+    async fn remove_node(&self, request: Request<RemoveNodeRequest>) -> Result<Response<RemoveNodeResponse>, Status> {
+        let removed = self.view.client.remove(&request.into_inner().node).await?;
+        Ok(Response::new(RemoveNodeResponse { removed }))
     }
 
     async fn transfer_leadership(

@@ -2,7 +2,7 @@
 
 use crate::controller::Controller;
 use crate::data_dir::Member;
-use crate::forming::Hello;
+use crate::forming::{Hello, two_lives};
 use crate::limits::EVENTS_PAGE_MAX;
 use crate::observed::Heard;
 use crate::snapshot::events;
@@ -13,19 +13,39 @@ use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::admin::{ListEventsResponse, NodeLoad};
 use phoenixmldb_proto::internal::control_service_server::ControlService;
 use phoenixmldb_proto::internal::{
-    ControlCreateContainerRequest, ControlCreateContainerResponse, ControlDeleteContainerRequest,
-    ControlDeleteContainerResponse, GetSnapshotRequest, GetSnapshotResponse, Greeting, HeartbeatRequest,
-    HeartbeatResponse, NodeDescription, ReadEventsRequest, ReadEventsResponse, RegisterRequest, RegisterResponse,
-    TransferControlRequest, TransferControlResponse, WatchMapRequest, WatchMapResponse,
+    AnnounceRequest, AnnounceResponse, ControlCreateContainerRequest, ControlCreateContainerResponse,
+    ControlDeleteContainerRequest, ControlDeleteContainerResponse, GetSnapshotRequest, GetSnapshotResponse, Greeting,
+    HeartbeatRequest, HeartbeatResponse, NodeDescription, ReadEventsRequest, ReadEventsResponse, RegisterRequest,
+    RegisterResponse, RemoveRequest, RemoveResponse, TransferControlRequest, TransferControlResponse, WatchMapRequest,
+    WatchMapResponse,
 };
 use phoenixmldb_state::{ClusterState, Command, Outcome};
 use phoenixmldb_types::{ClusterId, Code, ContainerName, MapNode, NodeName, RaftId};
 use prost::Message;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};
+
+/// Counts calls of other clusters, which were refused. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Rejections(Arc<AtomicU64>);
+
+impl Rejections {
+    /// How many there were.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// The refusal of one more.
+    fn refuse(&self, message: String) -> Status {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        PublicError::new(Code::WrongCluster, message).into()
+    }
+}
 
 /// What a node says of itself, as it stands now.
 pub type Introduction = Arc<Mutex<Hello>>;
@@ -33,14 +53,15 @@ pub type Introduction = Arc<Mutex<Hello>>;
 /// Answers other nodes.
 pub struct ControlRpc {
     own: Introduction,
+    rejections: Rejections,
     controller: Option<Arc<Controller>>,
 }
 
 impl ControlRpc {
     /// Without a controller everything but `Hello` and what follows from it is refused.
     #[must_use]
-    pub fn new(own: Introduction, controller: Option<Arc<Controller>>) -> Self {
-        Self { own, controller }
+    pub fn new(own: Introduction, rejections: Rejections, controller: Option<Arc<Controller>>) -> Self {
+        Self { own, rejections, controller }
     }
 
     /// The controller, if the caller means its cluster.
@@ -48,8 +69,10 @@ impl ControlRpc {
         let own = self.own.lock();
         match (&own.cluster_id, &self.controller) {
             (Some(known), _) if known.as_str() != cluster_id && own.incarnation.is_some() => {
-                let message = format!("cluster id mismatch: peer says {:?}, you said {cluster_id:?}", known.as_str());
-                Err(PublicError::new(Code::WrongCluster, message).into())
+                let known = known.as_str();
+                Err(self
+                    .rejections
+                    .refuse(format!("cluster id mismatch: peer says {known:?}, you said {cluster_id:?}")))
             }
             (_, Some(controller)) => Ok(controller),
             (_, None) if own.controller => {
@@ -134,13 +157,22 @@ impl ControlService for ControlRpc {
     type WatchMapStream = Pin<Box<dyn Stream<Item = Result<WatchMapResponse, Status>> + Send>>;
 
     async fn hello(&self, request: Request<Greeting>) -> Result<Response<Greeting>, Status> {
-        let other = hello_from_wire(&request.into_inner()).map_err(invalid)?;
+        let mut greeting = request.into_inner();
         let own = self.own.lock();
+        // Whoever asks before it is a node has no name: `join`.
+        greeting.sender.get_or_insert_with(|| describe(&own.member, false));
+        let other = hello_from_wire(&greeting).map_err(invalid)?;
         if let (Some(mine), Some(theirs)) = (&own.cluster_id, &other.cluster_id)
             && mine != theirs
         {
             let message = format!("cluster id mismatch: peer says {:?}, you said {:?}", mine.as_str(), theirs.as_str());
-            return Err(PublicError::new(Code::WrongCluster, message).into());
+            return Err(self.rejections.refuse(message));
+        }
+        if let (Some(mine), Some(theirs)) = (&own.incarnation, &other.incarnation)
+            && mine != theirs
+        {
+            let message = two_lives((&own.member.name, mine), (&other.member.name, theirs));
+            return Err(self.rejections.refuse(message));
         }
         Ok(Response::new(hello_to_wire(&own)))
     }
@@ -151,7 +183,7 @@ impl ControlService for ControlRpc {
         let known = &controller.membership().incarnation;
         if request.incarnation != *known {
             let message = format!("two different incarnations ({known}, {})", request.incarnation);
-            return Err(PublicError::new(Code::WrongCluster, message).into());
+            return Err(self.rejections.refuse(message));
         }
         let node = request.node.unwrap_or_default();
         let name = NodeName::parse(&node.name).map_err(invalid)?;
@@ -180,6 +212,7 @@ impl ControlService for ControlRpc {
             uptime_s: request.uptime_s,
             load: NodeLoad::decode(request.load).map_err(invalid)?,
             groups: request.groups.into_iter().map(|group| (group.group, group)).collect(),
+            notes: request.notes,
             ..Heard::default()
         };
         let map_version = controller.heartbeat(NodeName::parse(&request.node).map_err(invalid)?, heard)?;
@@ -251,6 +284,22 @@ impl ControlService for ControlRpc {
         let to = NodeName::parse(&request.to).map_err(invalid)?;
         controller.transfer(&to).await?;
         Ok(Response::new(TransferControlResponse { leader: to.to_string() }))
+    }
+
+    async fn announce(&self, request: Request<AnnounceRequest>) -> Result<Response<AnnounceResponse>, Status> {
+        let request = request.into_inner();
+        let controller = self.controller(&request.cluster_id)?;
+        let node = NodeName::parse(&request.node).map_err(invalid)?;
+        controller.propose(&Command::Announce { node, now_ms: controller.now_ms() }).await?;
+        Ok(Response::new(AnnounceResponse {}))
+    }
+
+    async fn remove(&self, request: Request<RemoveRequest>) -> Result<Response<RemoveResponse>, Status> {
+        let request = request.into_inner();
+        let controller = self.controller(&request.cluster_id)?;
+        let node = NodeName::parse(&request.node).map_err(invalid)?;
+        let outcome = controller.propose(&Command::Forget { node, now_ms: controller.now_ms() }).await?;
+        Ok(Response::new(RemoveResponse { removed: outcome == Outcome::Deleted(true) }))
     }
 
     async fn watch_map(&self, request: Request<WatchMapRequest>) -> Result<Response<Self::WatchMapStream>, Status> {

@@ -4,4 +4,4 @@ mod admin;
 mod control;
 
 pub use admin::{AdminRpc, View};
-pub use control::{ControlRpc, Introduction, describe, hello_from_wire, hello_to_wire};
+pub use control::{ControlRpc, Introduction, Rejections, describe, hello_from_wire, hello_to_wire};

@@ -3,11 +3,20 @@
 //! The file has the shape of the product's documentation; `raft` and `sharding` may also stand inside `cluster`, and peers
 //! may be strings. A key that nobody knows is an error, so that a typing error never passes for a default.
 
+mod flags;
+mod show;
+mod unique;
+mod values;
+
 use phoenixmldb_types::intent::{PEER_PORT_DEFAULT, peer_address};
-use phoenixmldb_types::limits::{REPLICATION_FACTOR_MAX, SHARDS_MAX};
 use phoenixmldb_types::{ClusterId, NodeName, Settings};
 use serde_json::{Map, Value};
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+pub use flags::{Given, NodeFlags, Origin, Sources};
+pub use show::{ConfigVerb, Row, run};
+pub use values::{check_settings, duration_ms, duration_range_ms, share, shown};
 
 /// A value that breaks a rule. Final; the program ends with exit code 2.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -34,86 +43,30 @@ pub struct FileConfig {
     pub cluster_id: Option<ClusterId>,
     /// `cluster.peers`, as addresses.
     pub peers: Vec<String>,
+    /// The ids of `cluster.peers`, by address, where the file names them.
+    pub peer_ids: BTreeMap<String, NodeName>,
+    /// `cluster.controllers`, as addresses.
+    pub controllers: Vec<String>,
     /// `server.data`
     pub data: Option<PathBuf>,
     /// `server.port`
     pub port: Option<u16>,
     /// `server.raftPort`
     pub raft_port: Option<u16>,
+    /// `server.bind`
+    pub bind: Option<String>,
+    /// `server.advertise`
+    pub advertise: Option<String>,
+    /// `server.advertiseRaft`
+    pub advertise_raft: Option<String>,
+    /// `server.zone`
+    pub zone: Option<String>,
     /// The `raft` and `sharding` sections over the defaults.
     pub settings: Settings,
     /// What is odd but allowed.
     pub warnings: Vec<String>,
-}
-
-/// A duration: `50ms`, `2s`, or a number of milliseconds.
-pub fn duration_ms(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().map_err(|_| format!("{text:?} is not a duration such as 50ms"))?;
-    match unit.trim() {
-        "" | "ms" => Ok(number),
-        "s" => Ok(number.saturating_mul(1000)),
-        _ => Err(format!("{text:?} is not a duration such as 50ms or 2s")),
-    }
-}
-
-/// A range of durations, `150-300ms` or `150ms-300ms`; a single one counts up to its double.
-pub fn duration_range_ms(text: &str) -> Result<(u64, u64), String> {
-    let Some((low, high)) = text.split_once('-') else {
-        let low = duration_ms(text)?;
-        return Ok((low, low.saturating_mul(2)));
-    };
-    let high_ms = duration_ms(high)?;
-    let unit: String = high.chars().filter(|c| c.is_ascii_alphabetic()).collect();
-    let low_ms = if low.trim().ends_with(|c: char| c.is_ascii_digit()) {
-        duration_ms(&format!("{low}{unit}"))?
-    } else {
-        duration_ms(low)?
-    };
-    if low_ms >= high_ms {
-        return Err(format!("{text:?}: the second value has to be larger than the first"));
-    }
-    Ok((low_ms, high_ms))
-}
-
-/// A share: `10%` or `0.1`, above 0 and at most 1.
-pub fn share(text: &str) -> Result<f64, String> {
-    let (number, scale) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
-    let value =
-        number.trim().parse::<f64>().map_err(|_| format!("{text:?} is not a share such as 10% or 0.1"))? / scale;
-    if value > 0.0 && value <= 1.0 { Ok(value) } else { Err(format!("{text:?} is not above 0% and at most 100%")) }
-}
-
-/// Checks the rules between settings.
-pub fn check_settings(settings: &Settings) -> Result<(), ConfigError> {
-    if settings.heartbeat_ms == 0 {
-        return Err(wrong("raft.heartbeatInterval", "it has to be longer than 0"));
-    }
-    if settings.election_timeout_min_ms < 2 * settings.heartbeat_ms {
-        let rule = format!(
-            "{} ms is less than twice the heartbeat interval of {} ms",
-            settings.election_timeout_min_ms, settings.heartbeat_ms
-        );
-        return Err(wrong("raft.electionTimeout", rule));
-    }
-    if settings.snapshot_threshold == 0 {
-        return Err(wrong("raft.snapshotThreshold", "it has to be at least 1"));
-    }
-    if settings.max_log_entries < settings.snapshot_threshold {
-        let rule =
-            format!("{} is less than snapshotThreshold, {}", settings.max_log_entries, settings.snapshot_threshold);
-        return Err(wrong("raft.maxLogEntries", rule));
-    }
-    if settings.shard_count == 0 || settings.shard_count > SHARDS_MAX {
-        return Err(wrong("sharding.shardCount", format!("{} is not from 1 to {SHARDS_MAX}", settings.shard_count)));
-    }
-    if settings.replication_factor == 0 || settings.replication_factor > REPLICATION_FACTOR_MAX {
-        let rule = format!("{} is not from 1 to {REPLICATION_FACTOR_MAX}", settings.replication_factor);
-        return Err(wrong("sharding.replicationFactor", rule));
-    }
-    Ok(())
+    /// Every key that stands there, as `raft.electionTimeout`.
+    pub given: BTreeSet<String>,
 }
 
 /// Addresses of other nodes as a flag lists them; notes say where a port was added.
@@ -210,14 +163,47 @@ fn port(path: &str, value: Option<u64>) -> Result<Option<u16>, ConfigError> {
     value.map(|value| read(value).ok_or_else(|| wrong(path, format!("{value} is not from 1 to 65535")))).transpose()
 }
 
+/// A section that may also stand inside `cluster`: both together. Error: a key stands in both with different values.
+fn both(key: &str, outer: Option<&Value>, inner: Option<&Value>) -> Result<Option<(String, Value)>, ConfigError> {
+    let path = format!("cluster.{key}");
+    let (outer, inner) = match (outer, inner) {
+        (None, None) => return Ok(None),
+        (Some(outer), None) => return Ok(Some((key.to_owned(), outer.clone()))),
+        (None, Some(inner)) => return Ok(Some((path, inner.clone()))),
+        (Some(outer), Some(inner)) => (outer, inner),
+    };
+    let mut whole = outer.as_object().ok_or_else(|| wrong(key, "it has to be an object"))?.clone();
+    for (name, value) in inner.as_object().ok_or_else(|| wrong(&path, "it has to be an object"))? {
+        if whole.get(name).is_some_and(|known| known != value) {
+            return Err(wrong(format!("{path}.{name}"), format!("{key}.{name} has another value; keep one of them")));
+        }
+        whole.insert(name.clone(), value.clone());
+    }
+    Ok(Some((key.to_owned(), Value::Object(whole))))
+}
+
 impl FileConfig {
-    /// Reads the file's text. Errors name line and column, or the path and the rule.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| wrong(format!("line {}:{}", error.line(), error.column()), error))?;
+    /// Reads a file. Errors name the file, and line and column, or the path of the key and its rule.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = fs_err::read_to_string(path).map_err(|error| wrong("--config", error))?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads the text of a file of this name.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        let value = unique::from_str(text).map_err(|error| {
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            let rule = error.to_string();
+            wrong(format!("{name}:{}:{}", error.line(), error.column()), rule.strip_suffix(&place).unwrap_or(&rule))
+        })?;
+        Self::from_value(&value).map_err(|error| wrong(format!("{name}: {}", error.what), error.rule))
+    }
+
+    fn from_value(value: &Value) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        let mut root = Section::new("", &value)?;
-        let (mut raft, mut sharding) = (root.key("raft"), root.key("sharding"));
+        let mut root = Section::new("", value)?;
+        let (raft, sharding) = (root.key("raft").1, root.key("sharding").1);
+        let (mut inner_raft, mut inner_sharding) = (None, None);
         let (path, cluster) = root.key("cluster");
         if let Some(cluster) = cluster {
             let mut section = Section::new(&path, cluster)?;
@@ -227,27 +213,20 @@ impl FileConfig {
                 section.text("clusterId", |text| ClusterId::parse(text).map_err(|error| error.to_string()))?;
             let (path, peers) = section.key("peers");
             if let Some(peers) = peers {
-                config.peers = read_peers(&path, peers, config.node_id.as_ref())?;
+                (config.peers, config.peer_ids) = read_peers(&path, peers, config.node_id.as_ref())?;
             }
-            for (outer, inner) in [(&mut raft, section.key("raft")), (&mut sharding, section.key("sharding"))] {
-                match (outer.1, inner.1) {
-                    (Some(one), Some(other)) if one != other => {
-                        return Err(wrong(&inner.0, format!("it stands at {} too, with another value", outer.0)));
-                    }
-                    (None, Some(_)) => *outer = inner,
-                    _ => {}
-                }
+            let (path, controllers) = section.key("controllers");
+            if let Some(controllers) = controllers {
+                config.controllers = read_peers(&path, controllers, None)?.0;
             }
-            section.finish()?;
-            if config.enabled == Some(true) && config.node_id.is_none() {
-                return Err(wrong("cluster.nodeId", "it is missing"));
-            }
+            (inner_raft, inner_sharding) = (section.key("raft").1, section.key("sharding").1);
+            config.finish(section)?;
         }
-        if let (path, Some(raft)) = raft {
-            config.read_raft(Section::new(&path, raft)?)?;
+        if let Some((path, raft)) = both("raft", raft, inner_raft)? {
+            config.read_raft(Section::new(&path, &raft)?)?;
         }
-        if let (path, Some(sharding)) = sharding {
-            config.read_sharding(Section::new(&path, sharding)?)?;
+        if let Some((path, sharding)) = both("sharding", sharding, inner_sharding)? {
+            config.read_sharding(Section::new(&path, &sharding)?)?;
         }
         let (path, server) = root.key("server");
         if let Some(server) = server {
@@ -255,11 +234,23 @@ impl FileConfig {
             config.data = section.text("data", |text| Ok(PathBuf::from(text)))?;
             config.port = port("server.port", section.number("port")?)?;
             config.raft_port = port("server.raftPort", section.number("raftPort")?)?;
-            section.finish()?;
+            config.bind = section.text("bind", |text| Ok(text.to_owned()))?;
+            config.advertise = section.text("advertise", |text| Ok(text.to_owned()))?;
+            config.advertise_raft = section.text("advertiseRaft", |text| Ok(text.to_owned()))?;
+            config.zone = section.text("zone", |text| Ok(text.to_owned()))?;
+            config.finish(section)?;
         }
         root.finish()?;
         check_settings(&config.settings)?;
         Ok(config)
+    }
+
+    /// Ends a section: refuses what nobody asked for and remembers what was given.
+    fn finish(&mut self, section: Section<'_>) -> Result<(), ConfigError> {
+        // What stands inside `cluster` is known by the name it has outside.
+        let outside = section.path.strip_prefix("cluster.").unwrap_or(&section.path);
+        self.given.extend(section.object.keys().map(|key| format!("{outside}.{key}")));
+        section.finish()
     }
 
     fn read_raft(&mut self, mut section: Section<'_>) -> Result<(), ConfigError> {
@@ -276,7 +267,7 @@ impl FileConfig {
         if let Some(entries) = section.number("maxLogEntries")? {
             settings.max_log_entries = entries;
         }
-        section.finish()
+        self.finish(section)
     }
 
     fn read_sharding(&mut self, mut section: Section<'_>) -> Result<(), ConfigError> {
@@ -291,49 +282,52 @@ impl FileConfig {
                 self.warnings.push("sharding.enabled is false: shardCount is ignored, there is one shard".to_owned());
             }
             settings.shard_count = 1;
+            self.given.insert("sharding.shardCount".to_owned());
         }
         if let Some(copies) = small("sharding.replicationFactor", section.number("replicationFactor")?)? {
             settings.replication_factor = copies;
-            if copies % 2 == 0 {
-                self.warnings.push(format!(
-                    "sharding.replicationFactor {copies} is even: {} copies bear as many losses",
-                    copies - 1
-                ));
-            }
         }
         if let Some(value) = section.text("rebalanceThreshold", share)? {
             settings.rebalance_threshold = value;
         }
-        section.finish()
+        self.finish(section)
     }
 }
 
 /// Peers as objects of the documentation or as plain addresses.
-fn read_peers(path: &str, value: &Value, own: Option<&NodeName>) -> Result<Vec<String>, ConfigError> {
+fn read_peers(
+    path: &str,
+    value: &Value,
+    own: Option<&NodeName>,
+) -> Result<(Vec<String>, BTreeMap<String, NodeName>), ConfigError> {
     let list = value.as_array().ok_or_else(|| wrong(path, "it has to be a list"))?;
-    let (mut addresses, mut ids) = (Vec::new(), Vec::new());
+    let (mut addresses, mut ids, mut by_address) = (Vec::new(), Vec::new(), BTreeMap::new());
     for (index, entry) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        let address = match entry {
-            Value::String(address) => address.clone(),
+        let (id, address) = match entry {
+            Value::String(address) => (None, address.clone()),
             Value::Object(_) => {
                 let mut section = Section::new(&path, entry)?;
                 let id = section.text("id", |text| NodeName::parse(text).map_err(|error| error.to_string()))?;
                 let address = section.text("address", |text| Ok(text.to_owned()))?;
                 section.finish()?;
-                if let Some(id) = id {
-                    if ids.contains(&id) || own == Some(&id) {
+                if let Some(id) = &id {
+                    if ids.contains(id) || own == Some(id) {
                         return Err(wrong(path, format!("node id {:?} is used twice", id.as_str())));
                     }
-                    ids.push(id);
+                    ids.push(id.clone());
                 }
-                address.ok_or_else(|| wrong(&path, "address is missing"))?
+                (id, address.ok_or_else(|| wrong(&path, "address is missing"))?)
             }
             _ => return Err(wrong(path, "a peer is host:port, or an object with id and address")),
         };
+        if let Some(id) = id {
+            let whole = peer_address(&address, PEER_PORT_DEFAULT).map_err(|rule| wrong(&path, rule))?.0;
+            by_address.insert(whole, id);
+        }
         addresses.push(address);
     }
-    Ok(peers(path, &addresses)?.0)
+    Ok((peers(path, &addresses)?.0, by_address))
 }
 
 #[cfg(test)]
@@ -366,30 +360,37 @@ mod tests {
 
     #[test]
     fn the_documented_file_is_read_as_it_stands() {
-        let config = FileConfig::parse(PAGE).unwrap();
+        let config = FileConfig::parse(PAGE, "cluster.json").unwrap();
         assert_eq!(config.enabled, Some(true));
         assert_eq!(config.node_id.unwrap().as_str(), "node1");
         assert_eq!(config.cluster_id.unwrap().as_str(), "my-cluster");
         assert_eq!(config.peers, ["10.0.0.2:5433", "10.0.0.3:5433"]);
+        assert_eq!(config.peer_ids["10.0.0.2:5433"].as_str(), "node2");
         assert_eq!(config.settings, Settings::default());
-        assert!(config.warnings.is_empty());
+        assert!(config.warnings.is_empty() && config.given.contains("raft.maxLogEntries"));
     }
 
     #[test]
     fn sections_may_stand_inside_cluster_but_not_twice_with_different_values() {
         let inner = r#"{"cluster":{"raft":{"heartbeatInterval":20},"peers":["node2"]}}"#;
-        let config = FileConfig::parse(inner).unwrap();
+        let config = FileConfig::parse(inner, "f").unwrap();
         assert_eq!((config.settings.heartbeat_ms, config.peers), (20, vec!["node2:5433".to_owned()]));
         let both = r#"{"raft":{"heartbeatInterval":10},"cluster":{"raft":{"heartbeatInterval":20}}}"#;
-        assert_eq!(FileConfig::parse(both).unwrap_err().what, "cluster.raft");
+        assert_eq!(FileConfig::parse(both, "f").unwrap_err().what, "f: cluster.raft.heartbeatInterval");
+        let apart =
+            r#"{"raft":{"heartbeatInterval":20},"cluster":{"raft":{"heartbeatInterval":20,"maxLogEntries":20000}}}"#;
+        let settings = FileConfig::parse(apart, "f").unwrap().settings;
+        assert_eq!((settings.heartbeat_ms, settings.max_log_entries), (20, 20_000));
     }
 
     #[test]
     fn what_is_wrong_is_named_with_its_path_and_rule() {
         for (text, what, rule) in [
-            ("{", "line 1:1", "EOF"),
+            ("{", ":1:1", "EOF"),
+            ("{\n  \"raft\": {},\n}", ":3:1", "trailing comma"),
+            ("{\"raft\":{\"maxLogEntries\":1,\n \"maxLogEntries\":2}}", ":2:20", "\"maxLogEntries\" stands twice"),
+            (r#"{"cluster":{"enabled":1}}"#, ": cluster.enabled", "1 is not true or false"),
             (r#"{"cluster":{"enabled":"yes"}}"#, "cluster.enabled", "true or false"),
-            (r#"{"cluster":{"enabled":true}}"#, "cluster.nodeId", "missing"),
             (r#"{"cluster":{"nodeID":"a"}}"#, "cluster.nodeID", "did you mean \"nodeId\""),
             (r#"{"raft":{"electiontimeout":"1ms"}}"#, "raft.electiontimeout", "did you mean \"electionTimeout\""),
             (r#"{"raft":{"electionTimeout":"300-150ms"}}"#, "raft.electionTimeout", "larger than the first"),
@@ -409,27 +410,17 @@ mod tests {
                 "used twice",
             ),
         ] {
-            let error = FileConfig::parse(text).unwrap_err();
-            assert!(error.what.starts_with(what) && error.rule.contains(rule), "{text}: {error}");
+            let error = FileConfig::parse(text, "f").unwrap_err();
+            assert!(error.what.starts_with("f") && error.what.contains(what), "{text}: {error}");
+            assert!(error.rule.contains(rule), "{text}: {error}");
         }
     }
 
     #[test]
     fn odd_values_are_told() {
         let config =
-            FileConfig::parse(r#"{"sharding":{"enabled":false,"shardCount":16,"replicationFactor":2}}"#).unwrap();
+            FileConfig::parse(r#"{"sharding":{"enabled":false,"shardCount":16,"replicationFactor":2}}"#, "f").unwrap();
         assert_eq!(config.settings.shard_count, 1);
-        assert_eq!(config.warnings.len(), 2);
-    }
-
-    #[test]
-    fn durations_and_shares_take_the_documented_forms() {
-        assert_eq!(duration_range_ms("150-300ms"), Ok((150, 300)));
-        assert_eq!(duration_range_ms("150ms-300ms"), Ok((150, 300)));
-        assert_eq!(duration_range_ms("1-2s"), Ok((1000, 2000)));
-        assert_eq!(duration_range_ms("150ms"), Ok((150, 300)));
-        assert_eq!(share("10%"), Ok(0.1));
-        assert_eq!(share("0.1"), Ok(0.1));
-        assert!(duration_ms("fast").is_err());
+        assert_eq!(config.warnings, ["sharding.enabled is false: shardCount is ignored, there is one shard"]);
     }
 }
