@@ -1,5 +1,6 @@
 //! Containers and documents. The verbs keep their names through every layer, down to the shard.
 
+use crate::admin::topology;
 use crate::{Client, ClientError};
 use bytes::Bytes;
 use phoenixmldb_proto::v1::container_service_client::ContainerServiceClient;
@@ -10,6 +11,7 @@ use phoenixmldb_proto::v1::{
     DocumentExistsResponse, GetContainerRequest, GetDocumentRequest, GetDocumentResponse, ListContainersRequest,
     ListDocumentsRequest, ListDocumentsResponse, PutDocumentRequest, PutDocumentResponse,
 };
+use std::sync::Arc;
 use tonic::transport::Channel;
 
 /// What a put may demand of the document it replaces.
@@ -77,6 +79,20 @@ impl Client {
         .await
     }
 
+    /// The node to write a document at, if it is known and has answered here before.
+    fn leader_of(&self, container: &str, name: &str) -> Option<Arc<str>> {
+        if self.inner.routes.is_due() {
+            let client = self.clone();
+            tokio::spawn(async move {
+                // When it fails, a write a little later asks again.
+                if let Ok(topology) = client.run(None, topology).await {
+                    client.inner.routes.learn(&topology);
+                }
+            });
+        }
+        self.inner.routes.leader(container, name).filter(|address| self.inner.pool.trusts(address))
+    }
+
     /// Stores a document, replacing the present version.
     pub async fn put_document(
         &self,
@@ -107,7 +123,8 @@ impl Client {
             if_version: options.if_version,
             write_id: Some(ticket.write_id()),
         };
-        self.run(None, |channel| {
+        let leader = self.leader_of(container, name);
+        self.run(leader.as_deref(), |channel| {
             let request = self.request(message.clone());
             async move { Ok(documents(channel).put_document(request).await?.into_inner()) }
         })
@@ -194,7 +211,8 @@ impl Client {
             if_exists,
             write_id: Some(ticket.write_id()),
         };
-        self.run(None, |channel| {
+        let leader = self.leader_of(container, name);
+        self.run(leader.as_deref(), |channel| {
             let request = self.request(message.clone());
             async move { Ok(documents(channel).delete_document(request).await?.into_inner()) }
         })

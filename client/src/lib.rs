@@ -22,6 +22,7 @@
 //! | [`options`] | what a caller can choose; the names of the product's documentation |
 //! | [`retry`] | when an attempt is repeated and after how long; pure |
 //! | `pool` | one channel per node, a breaker each, which node next |
+//! | `routes` | who leads a document's shard |
 //! | `session` | numbers writes, so that a repeated one is applied once |
 //! | [`documents`], [`query`], [`admin`] | the calls |
 //! | [`peer`] | what a node answers on its raft port, before another one joins |
@@ -37,12 +38,14 @@ pub mod peer;
 mod pool;
 pub mod query;
 pub mod retry;
+mod routes;
 mod session;
 
 use options::OptionsError;
 use phoenixmldb_proto::PublicError;
 use pool::Pool;
 use retry::Backoff;
+use routes::Routes;
 use session::Session;
 use std::future::Future;
 use std::sync::Arc;
@@ -64,6 +67,7 @@ struct Inner {
     options: ClusterClientOptions,
     pool: Pool,
     session: Session,
+    routes: Routes,
 }
 
 /// Largest message accepted, in bytes: a document at its bound, encoded, plus its frame.
@@ -76,7 +80,7 @@ impl Client {
     pub fn new(options: ClusterClientOptions) -> Result<Self, ClientError> {
         options.check().map_err(|error: OptionsError| ClientError::Options(error))?;
         let pool = Pool::new(&options);
-        Ok(Self { inner: Arc::new(Inner { pool, session: Session::random(), options }) })
+        Ok(Self { inner: Arc::new(Inner { pool, session: Session::random(), routes: Routes::default(), options }) })
     }
 
     /// The options it was made with.

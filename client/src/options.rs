@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// How the node for the next request is chosen among the healthy ones.
+/// How the node for the next request is chosen among the healthy ones. Writes go to the node that leads the document's
+/// shard while the client knows it; this is for everything else.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LoadBalancing {
     /// Each in turn.

@@ -93,6 +93,11 @@ impl Pool {
         self.nodes.lock().iter().map(|node| node.address.clone()).collect()
     }
 
+    /// Whether this is a node it was given, or one that has answered.
+    pub(crate) fn trusts(&self, address: &str) -> bool {
+        self.nodes.lock().iter().any(|node| node.address == address && node.never_answered.is_none())
+    }
+
     /// The node for the next attempt: `preferred` if it is healthy, otherwise by the strategy, otherwise any that was
     /// not tried yet, otherwise the one that failed longest ago.
     pub(crate) fn pick(&self, preferred: Option<&str>, tried: &[(String, String)]) -> Picked {
