@@ -24,6 +24,18 @@ impl Writer {
         self.bytes
     }
 
+    /// Bytes so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// One byte.
     #[must_use]
     pub fn u8(mut self, value: u8) -> Self {

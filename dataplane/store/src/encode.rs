@@ -57,7 +57,6 @@ impl Tag {
 pub struct Encoder {
     names: NameTable,
     events: Writer,
-    event_bytes: usize,
     blocks: Vec<Vec<u8>>,
     nodes: u64,
     hash: Xxh3,
@@ -73,13 +72,11 @@ impl Encoder {
     }
 
     fn event(&mut self, tag: Tag, fill: impl FnOnce(Writer, &mut NameTable) -> Writer) {
-        if self.event_bytes >= BLOCK_BYTES {
+        if self.events.len() >= BLOCK_BYTES {
             self.cut();
         }
-        let writer = fill(Writer::new().u8(tag as u8), &mut self.names);
-        let bytes = writer.finish();
-        self.event_bytes += bytes.len();
-        self.events = std::mem::take(&mut self.events).raw(&bytes);
+        let events = std::mem::take(&mut self.events);
+        self.events = fill(events.u8(tag as u8), &mut self.names);
         self.in_text = tag == Tag::Text;
     }
 
@@ -87,7 +84,6 @@ impl Encoder {
     fn cut(&mut self) {
         let events = std::mem::take(&mut self.events).finish();
         let names = std::mem::take(&mut self.names);
-        self.event_bytes = 0;
         if events.is_empty() {
             return;
         }
