@@ -51,7 +51,7 @@ pub use error::{GroupError, StateFault};
 pub use group::{GroupStatus, LeaderToken, RaftGroup, Role};
 pub use groups::{Groups, GroupsConfig, Timing};
 pub use log_store::{LogEngine, LogMetrics, LogOp, MemoryLog};
-pub use machine::{CommittedEntry, ReplicatedState};
+pub use machine::{CommittedEntry, ReplicatedState, blocking};
 pub use meter::{Election, GroupMetrics, Histogram, LATENCY_BOUNDS_US, Latencies, PeerTraffic};
 pub use network::{Transport, TransportError};
 pub use snapshot::{SnapshotReader, Spool};

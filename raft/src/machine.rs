@@ -5,7 +5,7 @@
 //! can never separate them.
 
 use crate::error::StateFault;
-use crate::limits::{APPLY_BATCH_BYTES_MAX, APPLY_BATCH_ENTRIES_MAX};
+use crate::limits::{APPLY_BATCH_BYTES_MAX, APPLY_BATCH_ENTRIES_MAX, APPLY_IN_PLACE_BYTES_MAX};
 use crate::meter::{GroupMeter, count};
 use crate::snapshot::{SnapshotData, SnapshotReader};
 use crate::type_config::{C, Command, LogId, Membership, Snapshot, SnapshotMeta, decode, encode};
@@ -41,7 +41,8 @@ pub trait ReplicatedState: Send + 'static {
 
     /// Applies entries in order and stores `position` in the same atomic batch. `entries` may be empty.
     ///
-    /// Returns one reply per entry. Need not be durable: the log repeats what a crash loses.
+    /// Returns one reply per entry. Need not be durable: the log repeats what a crash loses. Runs on a thread that other
+    /// groups need as well: what may wait for a disk goes through [`blocking`].
     fn apply(&mut self, entries: &[CommittedEntry], position: Bytes) -> Result<Vec<Bytes>, StateFault>;
 
     /// Makes everything applied so far durable; the log is purged only behind that.
@@ -78,8 +79,9 @@ fn fault(fault: StateFault) -> io::Error {
     io::Error::other(fault)
 }
 
-/// Runs work that may wait for a disk, so that the other tasks of a multi-threaded runtime go on meanwhile.
-pub(crate) fn blocking<R>(work: impl FnOnce() -> R) -> R {
+/// Runs work that may wait for a disk, so that the other tasks of a multi-threaded runtime go on meanwhile. That costs a
+/// switch of threads: short work that hardly ever waits is better done in place.
+pub fn blocking<R>(work: impl FnOnce() -> R) -> R {
     match tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         // The simulation runs on one thread; without a runtime nobody is held up.
@@ -102,17 +104,28 @@ impl Machine {
         self.started.store(true, Ordering::Release);
     }
 
-    /// Works on the state. A panic in it is a fault of this replica: the group has to stop, not its task alone.
+    /// Works on the state, which may take long.
     fn with<R>(&self, what: &str, work: impl FnOnce(&mut Inner) -> io::Result<R>) -> io::Result<R> {
-        blocking(|| {
-            let mut inner = self.inner.lock();
-            catch_unwind(AssertUnwindSafe(|| work(&mut inner))).unwrap_or_else(|panic| {
-                let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-                let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-                Err(io::Error::other(format!("{what} panicked: {text}")))
-            })
-        })
+        blocking(|| guarded(what, &mut self.inner.lock(), work))
     }
+
+    /// Applies a batch of so many bytes; a small one at once, unless something else is working on the state.
+    fn apply_batch(&self, batch: Vec<EntryResponder<C>>, bytes: usize) -> io::Result<u64> {
+        let work = |inner: &mut Inner| inner.apply(batch);
+        match self.inner.try_lock().filter(|_| bytes <= APPLY_IN_PLACE_BYTES_MAX) {
+            Some(mut inner) => guarded("applying", &mut inner, work),
+            None => self.with("applying", work),
+        }
+    }
+}
+
+/// A panic while working on the state is a fault of this replica: the group has to stop, not its task alone.
+fn guarded<R>(what: &str, inner: &mut Inner, work: impl FnOnce(&mut Inner) -> io::Result<R>) -> io::Result<R> {
+    catch_unwind(AssertUnwindSafe(|| work(inner))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(io::Error::other(format!("{what} panicked: {text}")))
+    })
 }
 
 impl Inner {
@@ -180,7 +193,7 @@ impl RaftStateMachine<C> for Machine {
                 batch.push(next);
             }
             let begun = tokio::time::Instant::now();
-            let applied = self.with("applying", |inner| inner.apply(batch))?;
+            let applied = self.apply_batch(batch, bytes)?;
             self.meter.apply.record(begun.elapsed());
             self.meter.applied.fetch_add(applied, Ordering::Relaxed);
         }

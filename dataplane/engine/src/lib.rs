@@ -59,6 +59,21 @@ impl RocksEngine {
         self.db.cf_handle(cf.name()).expect("column families are opened with the database")
     }
 
+    /// The batch in the database's own form.
+    fn encoded(&self, batch: &Batch) -> WriteBatch {
+        let families = Cf::ALL.map(|cf| self.family(cf));
+        let family = |cf: Cf| &families[cf as usize];
+        let mut writes = WriteBatch::default();
+        for write in &batch.writes {
+            match write {
+                Write::Put(cf, key, value) => writes.put_cf(family(*cf), key, value),
+                Write::Delete(cf, key) => writes.delete_cf(family(*cf), key),
+                Write::DeleteRange(cf, range) => writes.delete_range_cf(family(*cf), &range.start, &range.end),
+            }
+        }
+        writes
+    }
+
     /// Bytes on disk, for statistics.
     #[must_use]
     pub fn disk_bytes(&self) -> u64 {
@@ -76,17 +91,20 @@ impl Kv for RocksEngine {
     }
 
     fn write(&self, batch: Batch) -> Result<(), KvError> {
-        let mut writes = WriteBatch::default();
-        for write in batch.writes {
-            match write {
-                Write::Put(cf, key, value) => writes.put_cf(&self.family(cf), key, value),
-                Write::Delete(cf, key) => writes.delete_cf(&self.family(cf), key),
-                Write::DeleteRange(cf, range) => writes.delete_range_cf(&self.family(cf), range.start, range.end),
-            }
-        }
         let mut options = WriteOptions::default();
         options.disable_wal(true);
-        self.db.write_opt(writes, &options).map_err(database("writing"))
+        self.db.write_opt(self.encoded(&batch), &options).map_err(database("writing"))
+    }
+
+    fn write_now(&self, batch: &Batch) -> Result<bool, KvError> {
+        let mut options = WriteOptions::default();
+        options.disable_wal(true);
+        options.set_no_slowdown(true);
+        match self.db.write_opt(self.encoded(batch), &options) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == rocksdb::ErrorKind::Incomplete => Ok(false),
+            Err(error) => Err(database("writing")(error)),
+        }
     }
 
     fn flush(&self) -> Result<(), KvError> {

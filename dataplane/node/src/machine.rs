@@ -5,7 +5,7 @@
 
 use crate::transfer::{Install, Outgoing};
 use bytes::Bytes;
-use phoenixmldb_raft::{CommittedEntry, ReplicatedState, SnapshotReader, StateFault};
+use phoenixmldb_raft::{CommittedEntry, ReplicatedState, SnapshotReader, StateFault, blocking};
 use phoenixmldb_shard::clock::ClockState;
 use phoenixmldb_shard::{ShardCommand, apply};
 use phoenixmldb_store::keyspace::{self, MetaTag};
@@ -63,7 +63,9 @@ impl ReplicatedState for ShardMachine {
         overlay.put(Cf::Meta, self.position_key(), position.to_vec());
         let batch = overlay.into_batch();
         drop(view);
-        self.kv.write(batch).map_err(&broken)?;
+        if !self.kv.write_now(&batch).map_err(&broken)? {
+            blocking(|| self.kv.write(batch)).map_err(&broken)?;
+        }
         Ok(replies)
     }
 
@@ -122,7 +124,7 @@ impl ReplicatedState for ClockMachine {
         for entry in entries {
             state.apply(&entry.command).map_err(&broken)?;
         }
-        self.write(state, &position).map_err(&broken)?;
+        blocking(|| self.write(state, &position)).map_err(&broken)?;
         Ok(vec![Bytes::new(); entries.len()])
     }
 

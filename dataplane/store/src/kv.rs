@@ -122,6 +122,11 @@ pub trait Kv: Send + Sync + 'static {
     fn snapshot(&self) -> Box<dyn Snapshot + '_>;
     /// Makes all changes of a batch, or none. Need not be durable.
     fn write(&self, batch: Batch) -> Result<(), KvError>;
+    /// Makes all changes of a batch at once, unless the database has to catch up with its disk first: then `false`, and
+    /// nothing has changed. [`Kv::write`] waits for that.
+    fn write_now(&self, batch: &Batch) -> Result<bool, KvError> {
+        self.write(batch.clone()).map(|()| true)
+    }
     /// Makes everything written so far durable.
     fn flush(&self) -> Result<(), KvError>;
 }
