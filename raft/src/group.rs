@@ -1,5 +1,6 @@
 //! What one group can be asked. Cheap to clone; all clones are the same group.
 
+use crate::barrier::Barriers;
 use crate::error::GroupError;
 use crate::limits::{
     PROPOSAL_WAIT_MS_MAX, PROPOSALS_IN_FLIGHT_MAX, PROPOSED_BYTES_IN_FLIGHT_MAX, TRANSFER_LAG_ENTRIES_MAX,
@@ -102,6 +103,7 @@ struct Inner {
     raft: Raft,
     meter: Arc<GroupMeter>,
     sends: Arc<Sends>,
+    barriers: Arc<Barriers>,
     closing: AtomicBool,
     gate: tokio::sync::RwLock<()>,
     election_timeout_max: Duration,
@@ -155,11 +157,23 @@ fn raft_error<E: std::error::Error>(error: RaftError<C, E>, api: impl FnOnce(E) 
     }
 }
 
+/// Confirms leadership with a quorum, and waits until everything committed before is applied.
+async fn confirm(raft: Raft, limit: Duration) -> Result<(), GroupError> {
+    match tokio::time::timeout(limit, raft.ensure_linearizable(ReadPolicy::ReadIndex)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(raft_error(error, |error| match error {
+            LinearizableReadError::ForwardToLeader(forward) => GroupError::NotLeader { leader: forward.leader_node },
+            LinearizableReadError::QuorumNotEnough(_) => GroupError::NoQuorum,
+        })),
+        Err(_) => Err(GroupError::NoQuorum),
+    }
+}
+
 impl RaftGroup {
     pub(crate) fn new(network: &Network, own: Peer, raft: Raft, election_timeout_max: Duration) -> Self {
         let (id, meter, sends) = (network.group, network.meter.clone(), network.sends.clone());
-        let (closing, gate) = Default::default();
-        Self { inner: Arc::new(Inner { id, own, raft, meter, sends, closing, gate, election_timeout_max }) }
+        let (barriers, closing, gate) = Default::default();
+        Self { inner: Arc::new(Inner { id, own, raft, meter, sends, barriers, closing, gate, election_timeout_max }) }
     }
 
     pub(crate) fn raft(&self) -> &Raft {
@@ -311,25 +325,15 @@ impl RaftGroup {
     }
 
     /// Confirms leadership with a quorum after this call began, and waits until everything committed before is applied.
-    /// A read of the local state afterwards is linearizable.
+    /// A read of the local state afterwards is linearizable. Readers that wait at the same time share the confirmation.
     ///
     /// Cancel safe. Errors: [`GroupError::NotLeader`], [`GroupError::NoQuorum`].
     pub async fn read_barrier(&self) -> Result<(), GroupError> {
         if self.is_cut_off() && self.leadership().is_some() {
             return Err(GroupError::NoQuorum);
         }
-        let read = self.inner.raft.ensure_linearizable(ReadPolicy::ReadIndex);
-        let limit = self.inner.election_timeout_max * 2;
-        match tokio::time::timeout(limit, read).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(raft_error(error, |error| match error {
-                LinearizableReadError::ForwardToLeader(forward) => {
-                    GroupError::NotLeader { leader: forward.leader_node }
-                }
-                LinearizableReadError::QuorumNotEnough(_) => GroupError::NoQuorum,
-            })),
-            Err(_) => Err(GroupError::NoQuorum),
-        }
+        let (raft, limit) = (self.inner.raft.clone(), self.inner.election_timeout_max * 2);
+        self.inner.barriers.wait(move || confirm(raft.clone(), limit)).await
     }
 
     /// Waits until entries up to `index` are applied here. Cancel safe.

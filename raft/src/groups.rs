@@ -116,6 +116,8 @@ impl Groups {
             own_id,
             transport: self.transport.clone(),
             append_ttl: timeout * 2,
+            // A heartbeat tells it as well.
+            commit_hold: Duration::from_millis(timing.heartbeat_ms / 2),
             sends: Arc::default(),
             meter,
         };

@@ -24,10 +24,12 @@
 //! | [`rpc`] | the gRPC transport and service |
 //! | `runtime` | tokio under openraft, with random numbers that can be seeded |
 //! | [`snapshot`] | chunks of a state on their way to a peer, and the file they wait in |
+//! | `barrier` | one confirmation of leadership for all reads that wait |
 //! | `tend` | purging, and noticing a group's end |
 //! | [`meter`] | counters and latencies as plain numbers |
 //! | `testing` | a simulated network and log, behind the feature of that name |
 
+mod barrier;
 pub mod error;
 pub mod group;
 pub mod groups;

@@ -58,10 +58,6 @@ pub const APPEND_ENTRIES_MAX: u64 = 300;
 /// documents at their bound still fits a frame.
 pub const APPEND_BYTES_MAX: usize = 4 << 20;
 
-/// Appends of one group on their way to one follower, in appends: the next ones travel while the first is being synced;
-/// more only makes batches smaller.
-pub const APPENDS_IN_FLIGHT_MAX: usize = 4;
-
 /// Slowest link that still replicates large entries, in bytes per millisecond: 1 MB/s. Gives an append of many bytes
 /// its time before it counts as lost.
 pub const LINK_BYTES_PER_MS_MIN: u64 = 1_000;

@@ -5,11 +5,18 @@
 //! them. Every request is bounded in time: urgent ones by what openraft gives, appends by what their bytes need.
 //!
 //! ```text
-//!  openraft's stream of appends ─► up to APPENDS_IN_FLIGHT_MAX on their way ─► answers in the same order
-//!                                                                              the first failure ends the stream
+//!  openraft's stream of appends ─► one on its way at a time ─► answers; the first failure ends the stream
 //! ```
+//!
+//! Entries that arrive while an append is on its way share the next one. An append without entries only tells a follower
+//! what is committed. It waits a little for the next append, which tells that too: under load half of all appends are
+//! never sent.
+//!
+//! One at a time also keeps reads linearizable: openraft takes the answer to an append as the follower's word of when the
+//! *last* request up to that log position was made, and a request without entries has the position of the one before.
+//! Were both on their way, a late answer to the first would vouch for the second.
 
-use crate::limits::{APPENDS_IN_FLIGHT_MAX, LINK_BYTES_PER_MS_MIN};
+use crate::limits::LINK_BYTES_PER_MS_MIN;
 use crate::meter::{GroupMeter, PeerTraffic, count};
 use crate::snapshot::{SnapshotData, SnapshotReader};
 use crate::type_config::{C, Peer, Snapshot, Vote, decode, encode};
@@ -150,6 +157,8 @@ pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     /// Longest wait for the answer to a small append.
     pub(crate) append_ttl: Duration,
+    /// Longest time that news of what is committed waits for entries to travel with.
+    pub(crate) commit_hold: Duration,
     pub(crate) sends: Arc<Sends>,
     pub(crate) meter: Arc<GroupMeter>,
 }
@@ -229,6 +238,26 @@ impl Link {
     }
 }
 
+/// The same appends, but for those without entries that another one follows within `hold`: the later one says all they
+/// say. No answer is made up for one that is left out; the answer to the later one covers it.
+fn with_entries<S>(input: S, hold: Duration) -> impl Stream<Item = AppendEntriesRequest<C>>
+where
+    S: Stream<Item = AppendEntriesRequest<C>> + Unpin,
+{
+    stream::unfold(input, move |mut input| async move {
+        let mut request = input.next().await?;
+        let until = tokio::time::Instant::now() + hold;
+        while request.entries.is_empty() {
+            match tokio::time::timeout_at(until, input.next()).await {
+                Ok(Some(next)) => request = next,
+                // Nothing follows, in time or at all.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Some((request, input))
+    })
+}
+
 impl openraft::network::v2::RaftNetworkV2<C> for Link {
     type SnapshotData = SnapshotData;
 
@@ -240,8 +269,7 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
         self.append(request, &option).await
     }
 
-    /// Keeps several appends on their way. Those behind a failed one are forgotten: openraft begins again at what is
-    /// known to match.
+    /// Sends one append after the other until one fails: openraft begins again at what is known to match.
     fn stream_append<'s, S>(
         &'s mut self,
         input: S,
@@ -251,7 +279,11 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
         S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static,
     {
         let link = self.clone();
-        let answers = input.enumerate().map(move |(nth, request)| {
+        let hold = match self.lane {
+            Lane::Urgent => Duration::ZERO,
+            Lane::Bulk => self.network.commit_hold,
+        };
+        let answers = with_entries(input, hold).enumerate().then(move |(nth, request)| {
             let (link, option) = (link.clone(), option.clone());
             async move {
                 let prev = request.prev_log_id;
@@ -260,10 +292,10 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
                 let complete = match &answer {
                     AppendEntriesResponse::Success => true,
                     AppendEntriesResponse::PartialSuccess(upto) => *upto == last,
-                    // It may only have overtaken the one before. Seen as a log that has shrunk, it would stop this
-                    // replica; a true conflict meets the first append of the next stream.
+                    // Seen as a log that has shrunk, it would stop this replica. A true conflict meets the first append
+                    // of the next stream.
                     AppendEntriesResponse::Conflict if nth > 0 => {
-                        let reason = "an append arrived before the one before it".to_owned();
+                        let reason = "it does not have the entries before these any more".to_owned();
                         return Err(RPCError::Unreachable(unreachable(&TransportError::Refused {
                             peer: link.peer.to_string(),
                             reason,
@@ -274,8 +306,7 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
                 Ok((answer.into_stream_result(prev, last), complete))
             }
         });
-        let answers = answers.buffered(APPENDS_IN_FLIGHT_MAX);
-        let until_failure = stream::unfold(Some(answers), |answers| async {
+        let until_failure = stream::unfold(Some(Box::pin(answers)), |answers| async {
             let mut answers = answers?;
             match answers.next().await? {
                 Ok((answer, true)) => Some((Ok(answer), Some(answers))),
