@@ -1,7 +1,7 @@
 //! Which node leads the shard of a document, as far as this client knows.
 //!
-//! A write goes straight to that node and is not passed on by another one, which halves its cost for the cluster. The
-//! answer may be old: then the node passes the write on, as any node does. It is asked for beside the writes, at most
+//! A write goes straight to that node and is not passed on by another one, which spares the cluster a call. The answer may
+//! be old: then the node passes the write on, as any node does. It is asked for beside the writes, at most
 //! once in [`REFRESH_MS`], so no call waits for it.
 
 use parking_lot::Mutex;

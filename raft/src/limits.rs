@@ -36,8 +36,8 @@ pub const APPLY_BATCH_ENTRIES_MAX: usize = 256;
 /// one batch.
 pub const APPLY_BATCH_BYTES_MAX: usize = 8 << 20;
 
-/// Bytes of committed entries applied without handing the thread's other tasks over first, in bytes: about a millisecond
-/// of work, as long as handing over may take on a busy machine.
+/// Bytes of committed entries applied without handing the thread's other tasks over first, in bytes: a full batch of
+/// small documents, little beside what a heartbeat may be late.
 pub const APPLY_IN_PLACE_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes of entries read from the log at once for applying, in bytes: replay after a start must not load a whole log.

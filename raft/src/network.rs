@@ -9,8 +9,7 @@
 //! ```
 //!
 //! Entries that arrive while an append is on its way share the next one. An append without entries only tells a follower
-//! what is committed. It waits a little for the next append, which tells that too: under load half of all appends are
-//! never sent.
+//! what is committed. It waits a little for the next append, which tells that too.
 //!
 //! One at a time also keeps reads linearizable: openraft takes the answer to an append as the follower's word of when the
 //! *last* request up to that log position was made, and a request without entries has the position of the one before.
