@@ -13,6 +13,7 @@ pub struct TreeBuilder {
     names: NameTable,
     open: Vec<u32>,
     document_uri: Option<Str>,
+    base_uri: Option<Str>,
     /// The tree that subtrees were copied from last, by serial number, and its names here.
     copied: Option<(u64, Vec<NameId>)>,
     /// Names interned lately, found by where their text is: parsers send the same text again and again.
@@ -29,11 +30,17 @@ impl TreeBuilder {
         Self { document_uri, ..Self::default() }
     }
 
+    /// The same, for a tree whose base URI is not its own URI.
+    #[must_use]
+    pub fn with_base_uri(self, base_uri: Option<Str>) -> Self {
+        Self { base_uri, ..self }
+    }
+
     /// The tree. Call after `end_document`, or after the end of a parentless element.
     #[must_use]
     pub fn finish(self) -> Arc<Tree> {
         assert!(self.open.is_empty(), "every element that was begun has ended");
-        Tree::new(self.columns, self.names, self.document_uri)
+        Tree::new(self.columns, self.names, self.document_uri, self.base_uri)
     }
 
     fn intern(&mut self, name: &QName) -> NameId {
@@ -94,6 +101,70 @@ impl TreeBuilder {
         columns.text_at.push(text_at);
         columns.other_at.push(other_at);
         Ok(pre)
+    }
+
+    /// Copies rows `first..=last` of a tree, which are whole subtrees beside each other, as content of what is open: by
+    /// ranges of columns, with no look at what the rows are beside their names.
+    ///
+    /// With nothing open, one subtree becomes the whole tree. A text at the front continues a text before it.
+    /// Declarations go along as they are written; the caller sees to it that they mean the same here. Error:
+    /// [`SinkError::TooLarge`].
+    pub fn copy_rows(&mut self, tree: &Tree, mut first: u32, last: u32) -> Result<(), SinkError> {
+        if first <= last && tree.kind(first) == NodeKind::Text && !self.open.is_empty() {
+            self.text(tree.string_value(first))?;
+            first += 1;
+        }
+        if first > last {
+            return Ok(());
+        }
+        let source = &tree.columns;
+        let (from, to) = (first as usize, last as usize + 1);
+        let offset = |offsets: &[u32], heap: &str, row: usize| offsets.get(row).map_or(heap.len(), |&at| at as usize);
+        let text = offset(&source.text_at, &source.text, from)..offset(&source.text_at, &source.text, to);
+        let other = offset(&source.other_at, &source.other, from)..offset(&source.other_at, &source.other, to);
+        let bound = |have: usize, more: usize| u32::try_from(have + more).ok().filter(|rows| *rows < u32::MAX);
+        let columns = &mut self.columns;
+        let fits = bound(columns.kind.len(), to - from).is_some()
+            && bound(columns.text.len(), text.len()).is_some()
+            && bound(columns.other.len(), other.len()).is_some();
+        if !fits {
+            return Err(SinkError::TooLarge { what: "a document, in nodes or bytes of text", max: u32::MAX as usize });
+        }
+        let (top, level) = (source.level[from], self.open.len());
+        let deepest = source.level[from..to].iter().map(|found| usize::from(found - top) + level).max().unwrap_or(0);
+        if deepest > limits::XML_DEPTH_MAX {
+            return Err(SinkError::TooLarge { what: "element nesting, in levels", max: limits::XML_DEPTH_MAX });
+        }
+        let narrow = |value: usize| u32::try_from(value).expect("checked above");
+        let (base, outer) = (narrow(columns.kind.len()), self.open.last().copied().unwrap_or(0));
+        let (text_base, other_base) = (narrow(columns.text.len()), narrow(columns.other.len()));
+        let level = u16::try_from(level).expect("the depth bound is below 2^16");
+        columns.kind.extend_from_slice(&source.kind[from..to]);
+        columns.size.extend_from_slice(&source.size[from..to]);
+        columns.level.extend(source.level[from..to].iter().map(|found| found - top + level));
+        let parents = source.level[from..to].iter().zip(&source.parent[from..to]);
+        columns.parent.extend(parents.map(|(at, parent)| if *at == top { outer } else { parent - first + base }));
+        let (text_from, other_from) = (narrow(text.start), narrow(other.start));
+        columns.text_at.extend(source.text_at[from..to].iter().map(|at| at - text_from + text_base));
+        columns.other_at.extend(source.other_at[from..to].iter().map(|at| at - other_from + other_base));
+        columns.text.push_str(&source.text[text]);
+        columns.other.push_str(&source.other[other]);
+        let begin = source.namespaces.partition_point(|(at, _)| *at < first);
+        let declared = source.namespaces[begin..].iter().take_while(|(at, _)| *at <= last);
+        columns.namespaces.extend(declared.map(|(at, list)| (at - first + base, list.clone())));
+        let begin = source.ids.partition_point(|at| *at < first);
+        columns.ids.extend(source.ids[begin..].iter().take_while(|at| **at <= last).map(|at| at - first + base));
+        for row in first..=last {
+            let name = self.name_of(tree, row);
+            self.columns.name.push(name);
+        }
+        Ok(())
+    }
+
+    /// Leaves only `xml:id` attributes as IDs.
+    pub(crate) fn forget_declared_ids(&mut self) {
+        let (columns, names) = (&mut self.columns, &self.names);
+        columns.ids.retain(|at| names.get(columns.name[*at as usize]).is_some_and(crate::copy::is_xml_id));
     }
 
     fn close(&mut self) {
@@ -181,46 +252,17 @@ impl EventSink for TreeBuilder {
             // A text may continue the one before.
             return crate::node::send_rows(tree, pre, self);
         }
-        let name = self.name_of(tree, pre);
-        let at = self.push(NodeKind::Element, name)?;
-        let count = tree.size(pre);
-        let source = &tree.columns;
-        let (from, to) = (pre as usize, (pre + count) as usize);
-        let end = |offsets: &[u32], heap: &str| offsets.get(to + 1).map_or(heap.len(), |at| *at as usize);
-        let text = source.text_at[from] as usize..end(&source.text_at, &source.text);
-        let other = source.other_at[from] as usize..end(&source.other_at, &source.other);
-        let rows = self.columns.kind.len() + count as usize;
-        let fits = |heap: &String, more: usize| u32::try_from(heap.len() + more).is_ok();
-        if u32::try_from(rows).is_err()
-            || !fits(&self.columns.text, text.len())
-            || !fits(&self.columns.other, other.len())
-        {
-            return Err(SinkError::TooLarge { what: "a document, in nodes or bytes of text", max: u32::MAX as usize });
-        }
-        let depth = source.level[from + 1..=to].iter().max().map_or(0, |level| level - source.level[from]);
-        let level = self.columns.level[at as usize];
-        if usize::from(level) + usize::from(depth) > limits::XML_DEPTH_MAX {
-            return Err(SinkError::TooLarge { what: "element nesting, in levels", max: limits::XML_DEPTH_MAX });
-        }
-        let names: Vec<NameId> = (pre + 1..=pre + count).map(|row| self.name_of(tree, row)).collect();
-        let columns = &mut self.columns;
-        let [text_base, other_base] = [columns.text_at[at as usize], columns.other_at[at as usize]];
-        let (text_from, other_from) = (source.text_at[from], source.other_at[from]);
-        columns.size[at as usize] = count;
-        columns.kind.extend_from_slice(&source.kind[from + 1..=to]);
-        columns.level.extend(source.level[from + 1..=to].iter().map(|other| level + (other - source.level[from])));
-        columns.size.extend_from_slice(&source.size[from + 1..=to]);
-        columns.parent.extend(source.parent[from + 1..=to].iter().map(|parent| parent - pre + at));
-        columns.name.extend(names);
-        columns.text_at.extend(source.text_at[from + 1..=to].iter().map(|offset| offset - text_from + text_base));
-        columns.other_at.extend(source.other_at[from + 1..=to].iter().map(|offset| offset - other_from + other_base));
-        columns.text.push_str(&source.text[text]);
-        columns.other.push_str(&source.other[other]);
-        let first = source.ids.partition_point(|id| *id <= pre);
-        let ids = source.ids[first..].iter().take_while(|id| **id <= pre + count);
-        columns.ids.extend(ids.map(|id| id - pre + at));
-        Ok(())
+        self.copy_rows(tree, pre, pre + tree.size(pre))
     }
+}
+
+/// A tree that is one namespace node.
+#[must_use]
+pub fn namespace_tree(prefix: &str, uri: &str) -> Arc<Tree> {
+    let mut builder = TreeBuilder::default();
+    let name = QName::new("", crate::names::XMLNS_NAMESPACE, prefix);
+    builder.attribute(&name, uri, false).expect("one node is within the bounds");
+    builder.finish()
 }
 
 /// A tree that is one text node, which may be empty.

@@ -40,6 +40,10 @@ pub trait Callable: Send + Sync + Debug {
     fn arity(&self) -> usize;
     /// Its types.
     fn signature(&self) -> Signature;
+    /// Whether calling it can give pending updates (XQuery Update Facility 3.0 §2.3).
+    fn is_updating(&self) -> bool {
+        false
+    }
     /// Calls it with as many arguments as it has parameters. `ctx` is the evaluator's own.
     fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence>;
     /// The implementation, for the evaluator to recognise its own functions.
@@ -167,6 +171,15 @@ impl From<Array> for Function {
 }
 
 impl Function {
+    /// Whether calling it can give pending updates.
+    #[must_use]
+    pub fn is_updating(&self) -> bool {
+        match self {
+            Self::Map(_) | Self::Array(_) => false,
+            Self::Callable(callable) => callable.is_updating(),
+        }
+    }
+
     /// Number of parameters.
     #[must_use]
     pub fn arity(&self) -> usize {

@@ -93,6 +93,7 @@ pub fn atomize_node(node: &Node) -> Atomic {
     let text = Str::from(node.string_value());
     match node.kind() {
         NodeKind::Comment | NodeKind::ProcessingInstruction => Atomic::string(text),
+        NodeKind::Attribute if node.is_namespace() => Atomic::string(text),
         NodeKind::Document | NodeKind::Element | NodeKind::Attribute | NodeKind::Text => Atomic::Untyped(text),
     }
 }

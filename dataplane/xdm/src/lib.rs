@@ -15,6 +15,7 @@
 pub mod atomic;
 pub mod axes;
 pub mod builder;
+pub mod copy;
 mod dtd;
 pub mod error;
 pub mod events;
@@ -31,6 +32,7 @@ pub mod serialize;
 pub mod summary;
 pub mod tree;
 pub mod types;
+pub mod update;
 pub mod values;
 
 pub use atomic::{Atomic, AtomicType};

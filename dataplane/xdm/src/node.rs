@@ -1,7 +1,7 @@
 //! A node: a tree and a row.
 
 use crate::events::{EventSink, SinkError};
-use crate::names::QName;
+use crate::names::{QName, XMLNS_NAMESPACE};
 use crate::tree::{NodeKind, Tree};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -26,6 +26,13 @@ impl Node {
     #[must_use]
     pub fn kind(&self) -> NodeKind {
         self.tree.kind(self.pre)
+    }
+
+    /// Whether it is a namespace node. Only those without parent exist: a tree of one row, kept as an attribute in the
+    /// namespace of `xmlns`, which no attribute can be in, with the prefix as its local name.
+    #[must_use]
+    pub fn is_namespace(&self) -> bool {
+        self.kind() == NodeKind::Attribute && self.name().is_some_and(|name| name.uri == XMLNS_NAMESPACE)
     }
 
     /// `dm:node-name`; `None` for nodes that have none.

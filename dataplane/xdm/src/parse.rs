@@ -591,7 +591,14 @@ impl Parser<'_> {
                 }
                 seen.push(resolved.clone());
             }
-            send!(self, cursor, attribute(&resolved, value, *is_id || attribute == "xml:id"));
+            if attribute == "xml:id" {
+                // xml:id §4: white space is normalized as that of every ID.
+                let id =
+                    value.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+                send!(self, cursor, attribute(&resolved, &id, true));
+                continue;
+            }
+            send!(self, cursor, attribute(&resolved, value, *is_id));
         }
         Ok(())
     }

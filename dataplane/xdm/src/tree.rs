@@ -65,15 +65,21 @@ pub struct Tree {
     serial: u64,
     document_uri: Option<Str>,
     summary: OnceLock<Option<Box<Summary>>>,
+    base_uri: Option<Str>,
 }
 
 static SERIAL: AtomicU64 = AtomicU64::new(0);
 
 impl Tree {
-    pub(crate) fn new(columns: Columns, names: NameTable, document_uri: Option<Str>) -> Arc<Self> {
+    pub(crate) fn new(
+        columns: Columns,
+        names: NameTable,
+        document_uri: Option<Str>,
+        base_uri: Option<Str>,
+    ) -> Arc<Self> {
         // Only gives trees that were made here an order among each other.
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-        Arc::new(Self { columns, names, serial, document_uri, summary: OnceLock::new() })
+        Arc::new(Self { columns, names, serial, document_uri, base_uri, summary: OnceLock::new() })
     }
 
     /// Number of nodes, attributes included.
@@ -119,6 +125,12 @@ impl Tree {
     #[must_use]
     pub fn document_uri(&self) -> Option<&Str> {
         self.document_uri.as_ref()
+    }
+
+    /// What relative URIs in the tree are relative to, where no `xml:base` says otherwise: by default its own URI.
+    #[must_use]
+    pub fn base_uri(&self) -> Option<&Str> {
+        self.base_uri.as_ref().or(self.document_uri.as_ref())
     }
 
     /// What row `pre` is.
@@ -189,6 +201,23 @@ impl Tree {
             at = self.parent(element);
         }
         None
+    }
+
+    /// Namespaces in scope at element `pre`, the innermost first, without `xml` and without what is undeclared.
+    #[must_use]
+    pub fn namespaces_in_scope(&self, pre: u32) -> Vec<(Str, Str)> {
+        let mut found: Vec<(Str, Str)> = Vec::new();
+        let mut at = Some(pre);
+        while let Some(row) = at {
+            for (prefix, uri) in self.declarations(row) {
+                if !found.iter().any(|(known, _)| known == prefix) {
+                    found.push((prefix.clone(), uri.clone()));
+                }
+            }
+            at = self.parent(row);
+        }
+        found.retain(|(_, uri)| !uri.is_empty());
+        found
     }
 
     /// Whether the attribute `pre` is an ID: declared so, or called `xml:id`.

@@ -126,6 +126,7 @@ impl KindTest {
                 let untyped =
                     |t: &QName| matches!(&*t.local, "untypedAtomic" | "anyAtomicType" | "anySimpleType" | "anyType");
                 kind == NodeKind::Attribute
+                    && !node.is_namespace()
                     && node.name().is_some_and(|found| name.accepts(found))
                     && type_name.as_ref().is_none_or(untyped)
             }
@@ -135,7 +136,7 @@ impl KindTest {
             }
             Self::Comment => kind == NodeKind::Comment,
             Self::Text => kind == NodeKind::Text,
-            Self::NamespaceNode => false,
+            Self::NamespaceNode => node.is_namespace(),
         }
     }
 }
@@ -168,6 +169,13 @@ pub enum ItemType {
     AnyFunction,
     /// `function(A, B) as R`
     Function(Arc<Signature>),
+    /// `%updating function(…)`: one of the two types above, which alone are never of updating functions.
+    Updating {
+        /// `%updating("required")`: of updating functions only.
+        required: bool,
+        /// [`Self::AnyFunction`] or [`Self::Function`].
+        function: Arc<ItemType>,
+    },
     /// `map(*)`
     AnyMap,
     /// `map(K, V)`
@@ -219,6 +227,16 @@ impl SequenceType {
 }
 
 impl ItemType {
+    /// Parameters and result, of a function type that says them.
+    #[must_use]
+    pub fn signature(&self) -> Option<&Arc<Signature>> {
+        match self {
+            Self::Function(signature) => Some(signature),
+            Self::Updating { function, .. } => function.signature(),
+            _ => None,
+        }
+    }
+
     /// Whether an item is of this type.
     #[must_use]
     pub fn accepts(&self, item: &Item) -> bool {
@@ -226,7 +244,7 @@ impl ItemType {
             (Self::Item, _) => true,
             (Self::Kind(test), Item::Node(node)) => test.accepts(node),
             (Self::Atomic(wanted), Item::Atomic(atomic)) => atomic.type_of().derives_from(*wanted),
-            (Self::AnyFunction, Item::Function(_)) => true,
+            (Self::AnyFunction, Item::Function(function)) => !function.is_updating(),
             (Self::AnyMap, Item::Function(Function::Map(_))) => true,
             (Self::AnyArray, Item::Function(Function::Array(_))) => true,
             (Self::Map(key, value), Item::Function(Function::Map(map))) => {
@@ -235,7 +253,13 @@ impl ItemType {
             (Self::Array(member), Item::Function(Function::Array(array))) => {
                 array.members().iter().all(|m| member.matches(m))
             }
-            (Self::Function(wanted), Item::Function(function)) => function_matches(function, wanted),
+            (Self::Function(wanted), Item::Function(function)) => {
+                !function.is_updating() && function_matches(function, wanted)
+            }
+            (Self::Updating { required, function: wanted }, Item::Function(function)) => {
+                let of_type = wanted.signature().is_none_or(|wanted| function_matches(function, wanted));
+                of_type && (!required || function.is_updating())
+            }
             _ => false,
         }
     }
@@ -254,6 +278,10 @@ impl ItemType {
             (Self::Map(k1, v1), Self::Map(k2, v2)) => k1.derives_from(*k2) && v1.is_subtype_of(v2),
             (Self::Array(a), Self::Array(b)) => a.is_subtype_of(b),
             (Self::Function(a), Self::Function(b)) => signature_subtype(a, b),
+            (Self::Updating { required: a, function: f }, Self::Updating { required: b, function: g }) => {
+                (*a || !b) && f.is_subtype_of(g)
+            }
+            (own, Self::Updating { required: false, function }) => own.is_subtype_of(function),
             (Self::AnyMap, Self::Function(f)) => signature_subtype(&map_signature(&SequenceType::ANY), f),
             (Self::Map(_, value), Self::Function(f)) => signature_subtype(&map_signature(value), f),
             (Self::AnyArray, Self::Function(f)) => signature_subtype(&array_signature(&SequenceType::ANY), f),
@@ -339,7 +367,7 @@ impl fmt::Display for SequenceType {
             Occurrence::AtLeastOne => "+",
         };
         match &self.item {
-            ItemType::Function(_) if !mark.is_empty() => write!(f, "({}){mark}", self.item),
+            ItemType::Function(_) | ItemType::Updating { .. } if !mark.is_empty() => write!(f, "({}){mark}", self.item),
             item => write!(f, "{item}{mark}"),
         }
     }
@@ -352,6 +380,9 @@ impl fmt::Display for ItemType {
             Self::Kind(test) => write!(f, "{test}"),
             Self::Atomic(atomic) => write!(f, "{atomic}"),
             Self::AnyFunction => f.write_str("function(*)"),
+            Self::Updating { required, function } => {
+                write!(f, "%updating{} {function}", if *required { "(\"required\")" } else { "" })
+            }
             Self::AnyMap => f.write_str("map(*)"),
             Self::AnyArray => f.write_str("array(*)"),
             Self::Map(key, value) => write!(f, "map({key}, {value})"),

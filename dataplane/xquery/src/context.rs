@@ -38,6 +38,8 @@ pub struct Options {
     pub base_uri: Option<Str>,
     /// Default collation; codepoints when absent.
     pub default_collation: Option<Str>,
+    /// Names that the host gives to collations: a URI, and the URI of the collation it stands for.
+    pub collations: Vec<(Str, Str)>,
     /// Variables that exist without being declared, with their types.
     pub variables: Vec<(QName, SequenceType)>,
     /// Type that the context item will have, where the host knows it.
@@ -108,6 +110,8 @@ pub struct StaticContext {
     pub base_uri: Option<Str>,
     /// Default collation.
     pub default_collation: Str,
+    /// The host's names for collations.
+    pub collations: Vec<(Str, Str)>,
     /// Decimal formats; `None` is the unnamed one.
     pub decimal_formats: HashMap<Option<QName>, DecimalFormat>,
     /// Values of `declare option output:…`, in order.
@@ -147,6 +151,7 @@ impl StaticContext {
             default_function_namespace: Str::from(FN_NAMESPACE),
             base_uri: options.base_uri.clone(),
             default_collation: options.default_collation.clone().unwrap_or_else(|| Str::from(CODEPOINT_COLLATION)),
+            collations: options.collations.clone(),
             decimal_formats: HashMap::from([(None, DecimalFormat::default())]),
             serialization: Vec::new(),
             copy_namespaces: (true, true),
@@ -155,6 +160,12 @@ impl StaticContext {
             empty_greatest: false,
             ordered: true,
         }
+    }
+
+    /// The collation that a URI stands for, where the host has given it a name; otherwise the URI itself.
+    #[must_use]
+    pub fn collation_uri<'a>(&'a self, uri: &'a str) -> &'a str {
+        self.collations.iter().find(|(name, _)| name == uri).map_or(uri, |(_, uri)| uri.as_str())
     }
 
     /// The namespace of a prefix; the empty prefix is the default namespace of elements.
@@ -185,6 +196,10 @@ pub trait Resolver: Send + Sync {
     fn module(&self, namespace: &str, hints: &[Str]) -> Result<Vec<(Option<Str>, String)>> {
         let _ = hints;
         Err(fail("XQST0059", format!("there is no module for namespace {namespace}")))
+    }
+    /// Whether `fn:put` may store a document at an absolute URI; what applies the updates stores it. Error: FOUP0002.
+    fn accepts_put(&self, uri: &str) -> Result<()> {
+        Err(fail("FOUP0002", format!("nothing can be stored at {uri}")))
     }
     /// A text resource. Errors: FOUT1170, FOUT1190, FOUT1200.
     fn text(&self, uri: &str, encoding: Option<&str>) -> Result<String> {

@@ -57,8 +57,8 @@ fn expect(holds: bool, expected: impl Into<String>, result: &Sequence) -> Result
 
 /// Whether an expression over `$result` is true.
 fn holds(setting: &Setting, result: &Sequence, expression: &str, names: &[(String, String)]) -> Result<bool, String> {
-    // Assertions are XPath, in which an ampersand is nothing but itself.
-    let value = setting.value_over(result, &expression.replace('&', "&amp;"), names);
+    // Assertions are XPath, in which an ampersand is nothing but itself, and line ends are what they are.
+    let value = setting.value_over(result, &expression.replace('&', "&amp;").replace('\r', "&#xD;"), names);
     let value = value.and_then(|value| value.effective_boolean_value());
     value.map_err(|error| format!("assertion {expression}: {error}"))
 }

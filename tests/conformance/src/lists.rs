@@ -1,33 +1,35 @@
-//! Lists of cases in files: one line per set, `set: case case …`, sorted, so that a change reads as a change.
+//! Lists of cases in files.
+//!
+//! A selection is JSON, `[{"set": "fn-abs", "case": "K-ABSFunc-1"}, …]`. Known failures are text: a line per case, set and
+//! case and the reason, sorted, so that a change reads as a change; lines that begin with `#` say something about all.
 
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Cases by set.
-pub type Cases = BTreeMap<String, BTreeSet<String>>;
+/// A set's name and a case's name.
+pub type CaseName = (String, String);
 
-/// Reads a list.
+#[derive(Deserialize)]
+struct Selected {
+    set: String,
+    case: String,
+}
+
+/// Reads a selection. Error: what is wrong with the JSON.
+pub fn read_selection(text: &str) -> Result<BTreeSet<CaseName>, String> {
+    let selected: Vec<Selected> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    Ok(selected.into_iter().map(|entry| (entry.set, entry.case)).collect())
+}
+
+/// Reads known failures with their reasons.
 #[must_use]
-pub fn read(text: &str) -> Cases {
+pub fn read_known(text: &str) -> BTreeMap<CaseName, String> {
     let line = |line: &str| {
-        let (set, cases) = line.split_once(": ")?;
-        Some((set.to_owned(), cases.split_whitespace().map(str::to_owned).collect()))
+        let mut words = line.splitn(3, ' ');
+        let name = (words.next()?.to_owned(), words.next()?.to_owned());
+        Some((name, words.next().unwrap_or_default().to_owned()))
     };
-    text.lines().filter_map(line).collect()
-}
-
-/// Writes a list.
-#[must_use]
-pub fn write(cases: &Cases) -> String {
-    let line = |(set, cases): (&String, &BTreeSet<String>)| {
-        format!("{set}: {}\n", cases.iter().map(String::as_str).collect::<Vec<_>>().join(" "))
-    };
-    cases.iter().map(line).collect()
-}
-
-/// Whether a case is in a list.
-#[must_use]
-pub fn contains(cases: &Cases, set: &str, case: &str) -> bool {
-    cases.get(set).is_some_and(|cases| cases.contains(case))
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -35,9 +37,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_survives_writing_and_reading() {
-        let cases = read("fn-abs: a-1 b\nop-to: c\n");
-        assert!(contains(&cases, "fn-abs", "b") && !contains(&cases, "op-to", "b"));
-        assert_eq!(write(&cases), "fn-abs: a-1 b\nop-to: c\n");
+    fn lists_are_read_as_they_are_written() {
+        let selection = read_selection(r#"[{"set": "fn-abs", "case": "a-1"}, {"set": "op-to", "case": "b"}]"#).unwrap();
+        assert!(selection.contains(&("op-to".to_owned(), "b".to_owned())));
+        let known = read_known("# why\nfn-abs a-1 no schemas\nop-to b\n");
+        assert_eq!(known.len(), 2);
+        assert_eq!(known[&("fn-abs".to_owned(), "a-1".to_owned())], "no schemas");
+        assert!(read_selection("{}").is_err());
     }
 }

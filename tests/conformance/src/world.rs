@@ -119,13 +119,12 @@ impl Resolver for World {
             let text = text.map_err(|error| fail("XQST0059", format!("{}: {error}", module.file.display())))?;
             Ok((Some(Str::from(file_uri(&module.file))), text))
         };
-        let found: Vec<_> = self
-            .modules
-            .iter()
-            .filter(|module| module.uri == namespace)
-            .filter(located)
-            .map(of)
-            .collect::<Result<_>>()?;
+        let named = || self.modules.iter().filter(|module| module.uri == namespace);
+        let mut found: Vec<_> = named().filter(located).map(of).collect::<Result<_>>()?;
+        if found.is_empty() {
+            // Locations are hints: where they lead nowhere, the namespace is enough.
+            found = named().map(of).collect::<Result<_>>()?;
+        }
         if found.is_empty() {
             return Err(fail("XQST0059", format!("there is no module for namespace {namespace}")));
         }

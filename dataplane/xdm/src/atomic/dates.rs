@@ -4,7 +4,7 @@ use super::moment::{Duration, Moment, NANOS};
 use super::number::Decimal;
 
 /// Years accepted, in either direction: their days in nanoseconds fit into 128 bits with room to spare.
-const YEAR_MAX: i64 = 999_999_999;
+const YEAR_MAX: i64 = 9_999_999_999;
 /// Seconds of a duration: more would overflow when it is added to a date.
 const SECONDS_MAX: i128 = 1 << 60;
 /// Nanoseconds of a day.
@@ -126,6 +126,21 @@ impl Reader<'_> {
 impl Moment {
     /// Reads a lexical form; white space around it has been removed.
     pub fn parse(kind: MomentKind, text: &str) -> Result<Self, Unreadable> {
+        match Self::read(kind, text) {
+            // A year that is too large says nothing about what stands behind it.
+            Err(Unreadable::Overflow) => {
+                let (sign, rest) = text.strip_prefix('-').map_or(("", text), |rest| ("-", rest));
+                let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+                match Self::read(kind, &format!("{sign}2000{rest}")) {
+                    Err(Unreadable::Form) => Err(Unreadable::Form),
+                    Ok(_) | Err(Unreadable::Overflow) => Err(Unreadable::Overflow),
+                }
+            }
+            read => read,
+        }
+    }
+
+    fn read(kind: MomentKind, text: &str) -> Result<Self, Unreadable> {
         let mut reader = Reader(text);
         let mut moment = Self::DEFAULT;
         let form = Unreadable::Form;

@@ -56,7 +56,13 @@ impl Compiler {
             return Ok(Op::CallDynamic(Box::new(function), args));
         }
         let args: Vec<Plan> = args.into_iter().flatten().collect();
-        match self.function_ref(name, args.len())? {
+        let reference = self.function_ref(name, args.len())?;
+        self.updates |= match &reference {
+            FunctionRef::Builtin(builtin, ..) => builtin.entry.updating,
+            FunctionRef::User(index) => self.updating_functions[*index],
+            FunctionRef::Constructor(..) | FunctionRef::ListConstructor(..) => false,
+        };
+        match reference {
             FunctionRef::Builtin(builtin, _, context) => {
                 if builtin.entry.namespace == FN_NAMESPACE
                     && let Some(op) = inlined(builtin.entry.local, &args)
@@ -69,11 +75,11 @@ impl Compiler {
             FunctionRef::User(index) => Ok(Op::CallUser(index, args)),
             FunctionRef::Constructor(target, context) => {
                 let operand = Box::new(args.into_iter().next().expect("a constructor function has one argument"));
-                let resolved = types::resolve(name, &self.context.default_function_namespace, &self.context)?;
-                match types::list_type(&resolved) {
-                    Some(item) => Ok(Op::CastList(operand, item, true, false)),
-                    None => Ok(Op::Cast(operand, target, true, context)),
-                }
+                Ok(Op::Cast(operand, target, true, context))
+            }
+            FunctionRef::ListConstructor(_, item) => {
+                let operand = Box::new(args.into_iter().next().expect("a constructor function has one argument"));
+                Ok(Op::CastList(operand, item, true, false))
             }
         }
     }
@@ -92,7 +98,10 @@ impl Compiler {
             }
         }
         if resolved.uri == SCHEMA_NAMESPACE && arity == 1 {
-            let atomic = AtomicType::from_local_name(&resolved.local).or_else(|| types::list_type(&resolved));
+            if let Some(item) = types::list_type(&resolved) {
+                return Ok(FunctionRef::ListConstructor(resolved, item));
+            }
+            let atomic = AtomicType::from_local_name(&resolved.local);
             let callable = |t: &AtomicType| !matches!(t, AtomicType::AnyAtomic | AtomicType::Notation);
             if let Some(target) = atomic.filter(callable) {
                 return Ok(FunctionRef::Constructor(target, context));
@@ -107,12 +116,14 @@ impl Compiler {
     }
 
     pub(super) fn inline_function(&mut self, function: &ast::InlineFunction) -> Result<Op> {
+        let declared = self.updating_annotation(&function.annotations)?;
         for annotation in &function.annotations {
             let name = types::resolve(&annotation.name, XQUERY_NAMESPACE, &self.context)?;
             if name.uri == XQUERY_NAMESPACE && matches!(&*name.local, "public" | "private") {
                 return Err(fail("XQST0125", "an inline function is neither public nor private"));
             }
-            if types::is_reserved(&name.uri) {
+            let is_category = name.uri == XQUERY_NAMESPACE && matches!(&*name.local, "updating" | "simple");
+            if types::is_reserved(&name.uri) && !is_category {
                 return Err(fail("XQST0045", format!("annotation %{} is in a reserved namespace", annotation.name)));
             }
         }
@@ -122,7 +133,13 @@ impl Compiler {
         self.positional = positional;
         let (captures, slots) = self.scopes.pop_frame();
         let (params, result, body) = compiled?;
-        let plan = FunctionPlan { name: None, params, result, body, slots, module: self.module, updating: false };
+        // Making the function updates nothing, whatever calling it does.
+        let updates = std::mem::take(&mut self.updates);
+        if updates && declared == Some(false) {
+            return Err(fail("XUST0001", "the body of a %simple function updates"));
+        }
+        let (updating, module) = (declared.unwrap_or(updates), self.module);
+        let plan = FunctionPlan { name: None, params, result, body, slots, module, updating, private: false };
         Ok(Op::Closure(Arc::new(plan), captures))
     }
 

@@ -19,8 +19,8 @@ impl Compiler {
             .iter()
             .map(|namespace| (namespace.prefix.clone().unwrap_or_default(), namespace.uri.clone()))
             .collect();
-        let namespaces = declared.clone();
         self.with_namespaces(&declared, |this| {
+            let namespaces = this.enclosing_namespaces();
             let name = types::resolve(&element.name, &this.context.default_element_namespace, &this.context)?;
             let mut attributes: Vec<(QName, Plan)> = Vec::with_capacity(element.attributes.len());
             for attribute in &element.attributes {
@@ -44,6 +44,18 @@ impl Compiler {
             }
             Ok(this.construct(Construct::Element { name: Naming::Fixed(name), namespaces, attributes, content }))
         })
+    }
+
+    /// What the direct constructors around declare, the innermost declaration of each prefix (XQuery 3.1 §3.9.4).
+    fn enclosing_namespaces(&self) -> Vec<(Str, Str)> {
+        let mut found: Vec<(Str, Str)> = Vec::new();
+        for (prefix, uri) in self.direct_namespaces.iter().rev() {
+            if !found.iter().any(|(known, _)| known == prefix) {
+                found.push((prefix.clone(), uri.clone()));
+            }
+        }
+        found.reverse();
+        found
     }
 
     fn attribute_value(&mut self, parts: &[AttributePart]) -> Result<Plan> {
@@ -78,7 +90,7 @@ impl Compiler {
                 let default = self.context.default_element_namespace.clone();
                 let name = self.naming(name, &default)?;
                 let content = vec![self.expr(content)?];
-                Construct::Element { name, namespaces: Vec::new(), attributes: Vec::new(), content }
+                Construct::Element { name, namespaces: self.enclosing_namespaces(), attributes: Vec::new(), content }
             }
             ExprKind::ComputedAttribute { name, content } => {
                 let name = self.naming(name, "")?;

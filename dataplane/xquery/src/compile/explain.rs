@@ -251,6 +251,7 @@ fn label(op: &Op) -> String {
         Op::Map(_) => "new map",
         Op::SquareArray(_) | Op::CurlyArray(_) => "new array",
         Op::Lookup(..) => "lookup",
+        Op::Update(..) => "update",
         Op::TextTest(TextTest::Contains, ..) => "contains, by codepoints",
         Op::TextTest(TextTest::StartsWith, ..) => "starts with, by codepoints",
         Op::TextTest(TextTest::EndsWith, ..) => "ends with, by codepoints",

@@ -27,7 +27,10 @@ impl Compiler {
 
     /// Compiles an expression whose value is that of the function around it, if [`Self::tail_of`] is set.
     pub(super) fn tail(&mut self, expr: &Expr) -> Result<Plan> {
+        let outer = std::mem::take(&mut self.updates);
         let result = stacker::maybe_grow(limits::STACK_RED_ZONE_BYTES, limits::STACK_SEGMENT_BYTES, || self.op(expr));
+        let result = result.and_then(|op| self.categorized(expr, op));
+        self.updates |= outer;
         let op = result.map_err(|error| error.at(expr.span.start, expr.span.end))?;
         Ok(Plan { op, span: expr.span })
     }
@@ -37,7 +40,7 @@ impl Compiler {
         let tail = self.tail_of.take();
         let op = match &expr.kind {
             ExprKind::If { condition, then, otherwise } => {
-                let condition = self.boxed(condition)?;
+                let condition = Box::new(self.simple(condition)?);
                 self.tail_of = tail;
                 let then = self.tail(then)?;
                 self.tail_of = tail;
@@ -45,10 +48,10 @@ impl Compiler {
             }
             ExprKind::Flwor { clauses, result } => self.flwor(clauses, result, tail)?,
             ExprKind::Switch { operand, cases, default } => {
-                let operand = self.boxed(operand)?;
+                let operand = Box::new(self.simple(operand)?);
                 let mut branches = Vec::new();
                 for case in cases {
-                    let operands = self.all(&case.operands)?;
+                    let operands = case.operands.iter().map(|case| self.simple(case)).collect::<Result<_>>()?;
                     self.tail_of = tail;
                     branches.push((operands, self.tail(&case.result)?));
                     self.tail_of = None;
@@ -58,7 +61,7 @@ impl Compiler {
                 Op::Switch(operand, branches, default, self.default_collation())
             }
             ExprKind::Typeswitch { operand, cases, default_variable, default } => {
-                let operand = self.boxed(operand)?;
+                let operand = Box::new(self.simple(operand)?);
                 let mut branches = Vec::new();
                 for case in cases {
                     let context = self.context();
@@ -165,7 +168,10 @@ impl Compiler {
             ExprKind::Concat(items) => Op::Concat(self.all(items)?),
             ExprKind::Union(items) => Op::Set(SetOp::Union, self.all(items)?),
             ExprKind::SimpleMap(items) => {
-                let mut items = self.all(items)?.into_iter();
+                let (last, before) = items.split_last().expect("a simple map has at least two parts");
+                let mut items = before.iter().map(|item| self.simple(item)).collect::<Result<Vec<_>>>()?;
+                items.push(self.expr(last)?);
+                let mut items = items.into_iter();
                 let first = items.next().expect("a simple map has at least two parts");
                 items
                     .fold(first, |left, right| {
@@ -239,9 +245,7 @@ impl Compiler {
             | ExprKind::Rename { .. }
             | ExprKind::CopyModify { .. }
             | ExprKind::TransformWith { .. }
-            | ExprKind::InvokeUpdating { .. } => {
-                return Err(fail("XUST0001", "updating expressions are not evaluated by this engine"));
-            }
+            | ExprKind::InvokeUpdating { .. } => self.update(kind)?,
             ExprKind::If { .. }
             | ExprKind::Flwor { .. }
             | ExprKind::Switch { .. }

@@ -25,6 +25,7 @@ impl Compiler {
         for clause in clauses {
             compiled.push(self.clause(clause, &mut bound)?);
         }
+        self.refuse_updates("a clause before return")?;
         // With nothing but `let` there is one tuple, and the result is in tail position.
         if compiled.iter().all(|clause| matches!(clause, Clause::Let { .. })) {
             self.tail_of = tail;

@@ -1,7 +1,7 @@
 //! From syntax tree to plan: names resolved, variables in slots, static errors raised.
 //!
 //! ```text
-//!  prolog.rs (modules, declarations) ─► expr.rs ─┬─ path.rs  flwor.rs  construct.rs  call.rs
+//!  prolog.rs (modules, declarations) ─► expr.rs ─┬─ path.rs  flwor.rs  construct.rs  call.rs  update.rs
 //!                                                └─ types.rs  scope.rs  builtins.rs  ─► plan.rs
 //!                                                                             plan.rs ─► rewrite ─► plan.rs ─► explain.rs
 //! ```
@@ -20,6 +20,7 @@ mod prolog;
 mod rewrite;
 mod scope;
 pub(crate) mod types;
+mod update;
 
 pub(crate) use construct::check_attribute_name;
 pub(crate) use explain::explain;
@@ -63,6 +64,12 @@ pub(crate) struct Compiler {
     positional: bool,
     /// The declared function whose tail is being compiled.
     tail_of: Option<usize>,
+    /// What was compiled since the expression around it began can give pending updates.
+    updates: bool,
+    /// Declarations of the direct constructors around, which are in scope for the elements constructed inside.
+    direct_namespaces: Vec<(Str, Str)>,
+    /// Whether each declared function is updating, by index.
+    updating_functions: Vec<bool>,
     /// Number of variables the host gave; a query may declare them again.
     given: usize,
 }
@@ -70,6 +77,7 @@ pub(crate) struct Compiler {
 impl Compiler {
     /// The collation with this URI, relative to the base URI. Error: `code`.
     fn collation(&self, uri: &str, code: &'static str) -> Result<SharedCollation> {
+        let uri = self.context.collation_uri(uri);
         let known = collation::find(uri).or_else(|| {
             let base = self.context.base_uri.as_deref()?;
             collation::find(&crate::functions::uri::resolve(uri, Some(base))?)
@@ -79,7 +87,7 @@ impl Compiler {
 
     /// The default collation, which has been checked where it was declared.
     fn default_collation(&self) -> SharedCollation {
-        collation::find(&self.context.default_collation).flatten()
+        collation::find(self.context.collation_uri(&self.context.default_collation)).flatten()
     }
 
     fn context(&self) -> Arc<StaticContext> {
@@ -92,6 +100,8 @@ impl Compiler {
         }
         let outer = self.context.clone();
         let mut inner = StaticContext::clone(&outer);
+        let around = self.direct_namespaces.len();
+        self.direct_namespaces.extend_from_slice(declared);
         for (prefix, uri) in declared {
             if prefix.is_empty() {
                 inner.default_element_namespace = uri.clone();
@@ -102,6 +112,7 @@ impl Compiler {
         self.context = Arc::new(inner);
         let result = f(self);
         self.context = outer;
+        self.direct_namespaces.truncate(around);
         result
     }
 }

@@ -9,7 +9,7 @@
 
 use crate::context::StaticContext;
 use crate::functions::signature::FunctionEntry;
-use crate::syntax::ast::Span;
+use crate::syntax::ast::{InsertPosition, Span};
 use phoenixmldb_xdm::atomic::{arithmetic, compare};
 use phoenixmldb_xdm::axes::Axis;
 use phoenixmldb_xdm::function::Signature;
@@ -35,6 +35,8 @@ pub struct Program {
     pub context_item: Option<ContextItem>,
     /// Static context of the main module.
     pub context: Arc<StaticContext>,
+    /// Whether the body can give pending updates.
+    pub updating: bool,
     /// URI and text of every module; the main module first.
     pub modules: Vec<(Option<Str>, Str)>,
     /// What the rewrites made of it.
@@ -105,10 +107,10 @@ pub enum FocusUse {
 }
 
 /// `declare context item`.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ContextItem {
-    /// Its type.
-    pub item_type: SequenceType,
+    /// Its types: one of each module that declares it, and it is of all of them.
+    pub item_types: Vec<SequenceType>,
     /// Whether the host may give it.
     pub external: bool,
     /// The value or the default, with the slots it needs.
@@ -128,6 +130,8 @@ pub struct Global {
     pub value: Option<(Plan, usize)>,
     /// Module it is declared in.
     pub module: usize,
+    /// `%private`.
+    pub private: bool,
 }
 
 /// A function with a body.
@@ -147,6 +151,8 @@ pub struct FunctionPlan {
     pub module: usize,
     /// Whether the function is updating.
     pub updating: bool,
+    /// `%private`.
+    pub private: bool,
 }
 
 impl FunctionPlan {
@@ -532,12 +538,36 @@ pub enum Op {
     Lookup(Box<Plan>, Key),
     /// A constructor.
     Construct(Box<Construct>, Arc<StaticContext>),
+    /// An expression of the Update Facility. Its pending updates go to the evaluator, beside its value: it is evaluated
+    /// as often as is written, and neither moved nor left out.
+    Update(Box<Update>, Arc<StaticContext>),
     /// Fails when evaluated.
     Fail(&'static str, String),
     /// `fn:contains` and its like, by codepoints.
     TextTest(TextTest, Box<Plan>, Box<Plan>),
     /// A value that is remembered as long as the slots and the focus it depends on stay the same: its place.
     Memo(usize, Vec<Slot>, FocusUse, Box<Plan>),
+}
+
+/// Expressions of the Update Facility 3.0.
+#[derive(Debug, Clone)]
+pub enum Update {
+    /// `insert`: what, where, and relative to which node.
+    Insert(Plan, InsertPosition, Plan),
+    /// `delete`
+    Delete(Plan),
+    /// `replace node`: which, and by what.
+    ReplaceNode(Plan, Plan),
+    /// `replace value of node`: which, and by what.
+    ReplaceValue(Plan, Plan),
+    /// `rename`: which, and the name.
+    Rename(Plan, Plan),
+    /// `copy … modify … return`
+    CopyModify(Vec<(Slot, Plan)>, Plan, Plan),
+    /// `transform with`: what is copied, and the updates.
+    Transform(Plan, Plan),
+    /// `invoke updating`
+    Invoke(Plan, Vec<Plan>),
 }
 
 /// A function known while compiling.
@@ -549,4 +579,6 @@ pub enum FunctionRef {
     User(usize),
     /// A constructor function; of list types the item type.
     Constructor(AtomicType, Arc<StaticContext>),
+    /// The constructor function of a list type: its name and its item type.
+    ListConstructor(QName, AtomicType),
 }

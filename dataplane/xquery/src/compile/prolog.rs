@@ -41,6 +41,9 @@ pub(crate) fn compile_program(text: &str, options: &Options, resolver: &dyn Reso
         scopes: Scopes::default(),
         positional: false,
         tail_of: None,
+        updates: false,
+        updating_functions: Vec::new(),
+        direct_namespaces: Vec::new(),
         given: options.variables.len(),
     };
     let mut program = Program {
@@ -50,6 +53,7 @@ pub(crate) fn compile_program(text: &str, options: &Options, resolver: &dyn Reso
         functions: Vec::new(),
         context_item: None,
         context: sources[0].context.clone(),
+        updating: false,
         modules: sources.iter().map(|source| (source.uri.clone(), source.text.clone())).collect(),
         optimized: super::plan::Optimized::default(),
     };
@@ -57,7 +61,14 @@ pub(crate) fn compile_program(text: &str, options: &Options, resolver: &dyn Reso
         let index = program.globals.len();
         compiler.variables.insert(name.clone(), DeclaredVariable { index, module: 0, private: false });
         let declared_type = Some(declared_type.clone());
-        program.globals.push(Global { name: name.clone(), declared_type, external: true, value: None, module: 0 });
+        program.globals.push(Global {
+            name: name.clone(),
+            declared_type,
+            external: true,
+            value: None,
+            module: 0,
+            private: false,
+        });
     }
     let mut functions = 0;
     let mut globals = program.globals.len();
@@ -95,7 +106,7 @@ fn read_all(text: &str, options: &Options, resolver: &dyn Resolver) -> Result<Ve
     if sources[0].namespace.is_some() {
         return Err(fail("XPST0003", "a library module cannot be run"));
     }
-    let mut known: HashSet<Str> = HashSet::new();
+    let mut known: HashSet<(Str, Vec<Str>)> = HashSet::new();
     let mut next = 0;
     while next < sources.len() {
         let imports: Vec<ast::ModuleImport> = sources[next]
@@ -108,8 +119,8 @@ fn read_all(text: &str, options: &Options, resolver: &dyn Resolver) -> Result<Ve
             })
             .collect();
         for import in imports {
-            // Asked once per namespace: a second import of it sees the same modules.
-            if !known.insert(import.uri.clone()) {
+            // Asked once: a second import of a namespace from the same places sees the same modules.
+            if !known.insert((import.uri.clone(), import.locations.clone())) {
                 continue;
             }
             let found = resolver.module(&import.uri, &import.locations)?;
@@ -117,7 +128,7 @@ fn read_all(text: &str, options: &Options, resolver: &dyn Resolver) -> Result<Ve
                 return Err(fail("XQST0059", format!("there is no module for namespace {}", import.uri)));
             }
             for (location, text) in found {
-                let known = |source: &Source| location.is_some() && source.uri == location;
+                let known = |source: &Source| source.uri == location && (location.is_some() || *source.text == text);
                 if sources.iter().any(known) {
                     continue;
                 }
@@ -177,7 +188,7 @@ fn build_context(source: &Source, options: &Options) -> Result<(StaticContext, V
             D::DefaultCollation(uri) => {
                 let base = context.base_uri.clone();
                 let resolved = crate::functions::uri::resolve(uri, base.as_deref()).unwrap_or_else(|| uri.to_string());
-                if collation::find(&resolved).is_none() {
+                if collation::find(context.collation_uri(&resolved)).is_none() {
                     return Err(at(fail("XQST0038", format!("there is no collation {uri}"))));
                 }
                 context.default_collation = Str::from(resolved);
@@ -209,6 +220,13 @@ fn build_context(source: &Source, options: &Options) -> Result<(StaticContext, V
                     return Err(at(fail("XQST0047", format!("module {} is imported twice", import.uri))));
                 }
                 imports.push(import.uri.clone());
+            }
+            D::Revalidation(ast::RevalidationMode::Strict) => {
+                return Err(at(fail("XUST0026", "there is no schema validation: revalidation is lax or skip")));
+            }
+            // Without schemas nothing is typed, so that there is nothing to recover.
+            D::ContextItem(item) if source.namespace.is_some() && item.value.is_some() => {
+                return Err(at(fail("XQST0113", "a library module cannot set the context item")));
             }
             D::Revalidation(_) | D::ContextItem(_) | D::Variable(_) | D::Function(_) => {}
             D::DecimalFormat(_) | D::Option { .. } => {}
@@ -255,7 +273,6 @@ fn option(name: &ast::Name, value: &Str, source: &Source, context: &mut StaticCo
         "standalone",
         "suppress-indentation",
         "undeclare-prefixes",
-        "use-character-maps",
         "version",
     ];
     if !KNOWN.contains(&&*name.local) {
@@ -335,10 +352,9 @@ impl Compiler {
         self.context = source.context.clone();
     }
 
-    /// Checks the annotations of a declaration; says whether it is private and whether it is updating.
-    fn annotations(&self, annotations: &[ast::Annotation], twice: &'static str) -> Result<(bool, bool)> {
+    /// Checks the annotations of a declaration; says whether it is private.
+    fn annotations(&self, annotations: &[ast::Annotation], twice: &'static str) -> Result<bool> {
         let mut visibility = None;
-        let mut updating = false;
         for annotation in annotations {
             let name = types::resolve(&annotation.name, XQUERY_NAMESPACE, &self.context)?;
             if name.uri == XQUERY_NAMESPACE {
@@ -348,14 +364,14 @@ impl Compiler {
                     }
                     "public" => visibility = Some(false),
                     "private" => visibility = Some(true),
-                    "updating" | "simple" => updating |= &*name.local == "updating",
+                    "updating" | "simple" => {}
                     _ => return Err(fail("XQST0045", format!("%{} is not known", annotation.name))),
                 }
             } else if types::is_reserved(&name.uri) {
                 return Err(fail("XQST0045", format!("%{} is in a reserved namespace", annotation.name)));
             }
         }
-        Ok((visibility.unwrap_or(false), updating))
+        Ok(visibility.unwrap_or(false))
     }
 
     /// Makes the functions and variables of a module known.
@@ -377,8 +393,10 @@ impl Compiler {
                         let message = format!("function {} is not in the module's namespace", function.name);
                         return Err(at(fail("XQST0048", message)));
                     }
-                    let (private, _) = self.annotations(&function.annotations, "XQST0106").map_err(at)?;
+                    let private = self.annotations(&function.annotations, "XQST0106").map_err(at)?;
+                    let updating = self.updating_annotation(&function.annotations).map_err(at)?.unwrap_or(false);
                     let declared = Declared { index: *functions, module: self.module, private };
+                    self.updating_functions.push(updating);
                     *functions += 1;
                     if self.functions.insert((name, function.params.len()), declared).is_some() {
                         let message = format!("function {}#{} is there twice", function.name, function.params.len());
@@ -391,11 +409,20 @@ impl Compiler {
                         let message = format!("variable ${} is not in the module's namespace", variable.name);
                         return Err(at(fail("XQST0048", message)));
                     }
-                    let (private, _) = self.annotations(&variable.annotations, "XQST0116").map_err(at)?;
+                    let private = self.annotations(&variable.annotations, "XQST0116").map_err(at)?;
+                    if self.updating_annotation(&variable.annotations).map_err(at)?.is_some() {
+                        return Err(at(fail("XUST0032", "a variable is neither %updating nor %simple")));
+                    }
                     let declared = DeclaredVariable { index: *globals, module: self.module, private };
                     *globals += 1;
                     let before = self.variables.insert(name, declared);
-                    if before.is_some_and(|before| before.index >= self.given && before.module == self.module) {
+                    let collides = |before: DeclaredVariable| {
+                        let sees = |a: usize, b: usize| self.visible[a].contains(&b);
+                        let seen = sees(self.module, before.module) || sees(before.module, self.module);
+                        before.index >= self.given
+                            && (before.module == self.module || seen && !before.private && !private)
+                    };
+                    if before.is_some_and(collides) {
                         return Err(at(fail("XQST0049", format!("variable ${} is there twice", variable.name))));
                     }
                 }
@@ -417,27 +444,32 @@ impl Compiler {
                     let declared_type = variable.declared_type.as_ref();
                     let declared_type = declared_type.map(|t| types::sequence_type(t, &context)).transpose()?;
                     let value = variable.value.as_ref().map(|value| self.standalone(value)).transpose()?;
-                    let external = variable.external;
-                    program.globals.push(Global { name, declared_type, external, value, module: self.module });
+                    self.refuse_updates("the value of a variable").map_err(at)?;
+                    let (external, module) = (variable.external, self.module);
+                    let private = self.annotations(&variable.annotations, "XQST0116")?;
+                    program.globals.push(Global { name, declared_type, external, value, module, private });
                 }
                 D::ContextItem(item) => {
-                    if source.namespace.is_some() && item.value.is_some() {
-                        return Err(at(fail("XQST0113", "a library module cannot set the context item")));
-                    }
                     let context = self.context();
                     let item_type = match &item.item_type {
                         Some(written) => types::item_type(written, &context).map_err(at)?,
                         None => ItemType::Item,
                     };
                     let value = item.value.as_ref().map(|value| self.standalone(value)).transpose()?;
+                    self.refuse_updates("the context item").map_err(at)?;
                     let item_type = SequenceType::new(item_type, Occurrence::One);
-                    program.context_item = Some(ContextItem { item_type, external: item.external, value });
+                    let declared = program.context_item.get_or_insert_with(ContextItem::default);
+                    declared.item_types.push(item_type);
+                    if source.namespace.is_none() {
+                        (declared.external, declared.value) = (item.external, value);
+                    }
                 }
                 _ => {}
             }
         }
         if let Some(body) = source.module.body() {
             (program.body, program.slots) = self.standalone(body)?;
+            program.updating = std::mem::take(&mut self.updates);
         }
         Ok(())
     }
@@ -453,14 +485,18 @@ impl Compiler {
     fn function(&mut self, function: &ast::FunctionDecl, program: &Program) -> Result<Arc<FunctionPlan>> {
         let default = self.context.default_function_namespace.clone();
         let name = types::resolve(&function.name, &default, &self.context)?;
-        let (_, updating) = self.annotations(&function.annotations, "XQST0106")?;
+        let private = self.annotations(&function.annotations, "XQST0106")?;
+        let updating = self.updating_functions[program.functions.len()];
         self.scopes.push_frame();
         self.tail_of = Some(program.functions.len());
         let compiled = self.function_body(&function.params, function.result.as_ref(), function.body.as_ref());
         self.tail_of = None;
         let (_, slots) = self.scopes.pop_frame();
         let (params, result, body) = compiled?;
+        if std::mem::take(&mut self.updates) && !updating {
+            return Err(fail("XUST0001", format!("function {} updates, but is not declared %updating", function.name)));
+        }
         let module = self.module;
-        Ok(Arc::new(FunctionPlan { name: Some(name), params, result, body, slots, module, updating }))
+        Ok(Arc::new(FunctionPlan { name: Some(name), params, result, body, slots, module, updating, private }))
     }
 }

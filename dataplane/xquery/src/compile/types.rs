@@ -55,19 +55,15 @@ pub(crate) fn sequence_type(written: &ast::SequenceType, context: &StaticContext
 }
 
 pub(crate) fn item_type(written: &ast::ItemType, context: &StaticContext) -> Result<ItemType> {
-    let check = |annotations: &[ast::Annotation]| check_assertions(annotations, context);
     Ok(match written {
         ast::ItemType::Item => ItemType::Item,
         ast::ItemType::Kind(test) => ItemType::Kind(kind_test(test, context)?),
         ast::ItemType::Atomic(name) => ItemType::Atomic(atomic_type(name, context, "XPST0051")?),
-        ast::ItemType::AnyFunction { annotations } => {
-            check(annotations)?;
-            ItemType::AnyFunction
-        }
+        ast::ItemType::AnyFunction { annotations } => asserted(annotations, ItemType::AnyFunction, context)?,
         ast::ItemType::Function { annotations, params, result } => {
-            check(annotations)?;
             let params = params.iter().map(|param| sequence_type(param, context)).collect::<Result<_>>()?;
-            ItemType::Function(Arc::new(Signature { params, result: sequence_type(result, context)? }))
+            let signature = Arc::new(Signature { params, result: sequence_type(result, context)? });
+            asserted(annotations, ItemType::Function(signature), context)?
         }
         ast::ItemType::AnyMap => ItemType::AnyMap,
         ast::ItemType::Map { key, value } => {
@@ -78,15 +74,34 @@ pub(crate) fn item_type(written: &ast::ItemType, context: &StaticContext) -> Res
     })
 }
 
-/// Annotations of a function test: their names must not be reserved.
-fn check_assertions(annotations: &[ast::Annotation], context: &StaticContext) -> Result<()> {
+/// A function test with its assertions. Errors: XQST0045 for reserved names, XUST0034 for a second one about updating.
+fn asserted(annotations: &[ast::Annotation], function: ItemType, context: &StaticContext) -> Result<ItemType> {
+    let mut found = None;
     for annotation in annotations {
         let name = resolve(&annotation.name, crate::context::XQUERY_NAMESPACE, context)?;
-        if is_reserved(&name.uri) && name.uri != crate::context::XQUERY_NAMESPACE {
-            return Err(fail("XQST0045", format!("annotation %{} is in a reserved namespace", annotation.name)));
+        if name.uri != crate::context::XQUERY_NAMESPACE {
+            if is_reserved(&name.uri) {
+                let message = format!("annotation %{} is in a reserved namespace", annotation.name);
+                return Err(fail("XQST0045", message));
+            }
+            continue;
+        }
+        let required = match (&*name.local, &annotation.values[..]) {
+            ("simple", _) => None,
+            ("updating", []) => Some(false),
+            ("updating", [ast::AnnotationValue::String(text)]) if &**text == "prohibited" => None,
+            ("updating", [ast::AnnotationValue::String(text)]) if &**text == "allowed" => Some(false),
+            ("updating", [ast::AnnotationValue::String(text)]) if &**text == "required" => Some(true),
+            _ => continue,
+        };
+        if found.replace(required).is_some() {
+            return Err(fail("XUST0034", "a function test says twice whether it is of updating functions"));
         }
     }
-    Ok(())
+    Ok(match found.flatten() {
+        Some(required) => ItemType::Updating { required, function: Arc::new(function) },
+        None => function,
+    })
 }
 
 /// Namespaces in which queries declare nothing (XQuery 3.1 §4.18).

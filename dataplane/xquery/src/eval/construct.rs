@@ -11,6 +11,7 @@ use crate::compile::plan::{Construct, Naming, Op, Plan};
 use crate::context::StaticContext;
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::names::{XML_NAMESPACE, XMLNS_NAMESPACE, is_ncname};
+use phoenixmldb_xdm::update::{Attribute, Content};
 use phoenixmldb_xdm::{
     Atomic, EventSink, Function, Item, Node, NodeKind, QName, Sequence, SinkError, Str, TreeBuilder,
 };
@@ -41,7 +42,7 @@ pub(super) struct Builder<S> {
     copy_inherit: bool,
 }
 
-fn sink(result: std::result::Result<(), SinkError>) -> Result<()> {
+pub(super) fn sink(result: std::result::Result<(), SinkError>) -> Result<()> {
     result.map_err(|error| fail("XQDY0901", error.to_string()))
 }
 
@@ -178,6 +179,10 @@ impl<S: EventSink> Builder<S> {
     /// Copies a node; of a document its children.
     fn copy(&mut self, node: &Node) -> Result<()> {
         match node.kind() {
+            NodeKind::Attribute if node.is_namespace() => {
+                let prefix = node.name().expect("namespace nodes have names").local.clone();
+                return self.namespace_node(&prefix, node.string_value());
+            }
             NodeKind::Attribute => {
                 let name = node.name().expect("attributes have names").clone();
                 return self.attribute(&name, node.string_value());
@@ -311,11 +316,84 @@ fn is_xml_id(name: &QName) -> bool {
     name.local == "id" && name.uri == XML_NAMESPACE
 }
 
+/// The items, with arrays replaced by their members, however deep they are.
+fn flattened(value: &Sequence) -> Vec<Item> {
+    let mut found = Vec::new();
+    let mut pending: Vec<Item> = value.iter().rev().collect();
+    while let Some(item) = pending.pop() {
+        match item {
+            Item::Function(Function::Array(array)) => {
+                let members = array.members().iter().rev();
+                pending.extend(members.flat_map(|member| member.iter().rev().collect::<Vec<_>>()));
+            }
+            item => found.push(item),
+        }
+    }
+    found
+}
+
 fn collapse(text: &str) -> String {
     text.split([' ', '\t', '\n', '\r']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
+/// What an expression gives as content of an element that does not exist (XQuery 3.1 §3.9.1.3, rule 1e).
+pub(super) struct Insertion {
+    /// Its attributes.
+    pub(super) attributes: Vec<Attribute>,
+    /// The other nodes, copied.
+    pub(super) content: Content,
+    /// The first attribute that came behind another node.
+    pub(super) late: Option<QName>,
+}
+
 impl Evaluator {
+    /// The nodes that an expression gives to insert. Error: XQTY0105 for functions.
+    pub(super) fn insertion(
+        &mut self,
+        source: &Plan,
+        context: &Arc<StaticContext>,
+        env: &mut Env,
+    ) -> Result<Insertion> {
+        let sink_of = TreeBuilder::new(None).with_base_uri(context.base_uri.clone());
+        let mut builder = Builder::over(sink_of, context);
+        sink(builder.sink.start_document())?;
+        builder.open.push(Open { is_document: true, ..Open::default() });
+        let (mut attributes, mut late) = (Vec::new(), None);
+        match &source.op {
+            // Built where it will be copied from, so that it is copied once less.
+            Op::Construct(construct, _) if matches!(**construct, Construct::Element { .. }) => {
+                self.content(source, &mut builder, env)?;
+            }
+            _ => {
+                let value = self.eval(source, env)?;
+                for item in flattened(&value) {
+                    match item {
+                        Item::Node(node) if node.kind() == NodeKind::Attribute => {
+                            let name = node.name().expect("attributes have names").clone();
+                            if node.is_namespace() {
+                                return Err(fail("XUTY0004", "a namespace node cannot be inserted"));
+                            }
+                            if builder.open.iter().any(|open| open.has_content) {
+                                late.get_or_insert_with(|| name.clone());
+                            }
+                            builder.after_atomic = false;
+                            attributes.push(Attribute { name, value: Str::from(node.string_value()) });
+                        }
+                        item => {
+                            if let Item::Node(node) = &item {
+                                self.charge(node.tree.size(node.pre) as usize)?;
+                            }
+                            builder.items(&Sequence::One(item))?;
+                        }
+                    }
+                }
+            }
+        }
+        builder.open.pop();
+        sink(builder.sink.end_document())?;
+        Ok(Insertion { attributes, content: Content::new(builder.finish().finish()), late })
+    }
+
     pub(super) fn construct(
         &mut self,
         construct: &Construct,
@@ -333,10 +411,12 @@ impl Evaluator {
             let tree = phoenixmldb_xdm::builder::text_tree(&text);
             return Ok(Sequence::from(Node::root_of(&tree)));
         }
-        if let Construct::Namespace(..) = construct {
-            return Err(fail("XQDY0902", "a namespace node exists only in the content of an element"));
+        if let Construct::Namespace(prefix, content) = construct {
+            let (prefix, uri) = self.namespace_binding(prefix, content, env)?;
+            return Ok(Sequence::from(Node::root_of(&phoenixmldb_xdm::builder::namespace_tree(&prefix, &uri))));
         }
-        let mut builder = Builder::over(TreeBuilder::new(None), context);
+        let tree = TreeBuilder::new(None).with_base_uri(context.base_uri.clone());
+        let mut builder = Builder::over(tree, context);
         self.emit(construct, context, &mut builder, env)?;
         Ok(Sequence::from(Node::root_of(&builder.finish().finish())))
     }
@@ -409,18 +489,7 @@ impl Evaluator {
                 sink(builder.sink.processing_instruction(&target, text))
             }
             Construct::Namespace(prefix, content) => {
-                let prefix = match prefix {
-                    Naming::Computed(plan) if joined(&self.eval(plan, env)?)?.is_empty() => Str::default(),
-                    prefix => self.ncname(prefix, env, "XQDY0074", "a prefix")?,
-                };
-                let uri = joined(&self.eval(content, env)?)?;
-                let misused = prefix == "xmlns"
-                    || uri == XMLNS_NAMESPACE
-                    || uri.is_empty()
-                    || (prefix == "xml") != (uri == XML_NAMESPACE);
-                if misused {
-                    return Err(fail("XQDY0101", format!("prefix {prefix:?} cannot be bound to {uri:?}")));
-                }
+                let (prefix, uri) = self.namespace_binding(prefix, content, env)?;
                 builder.namespace_node(&prefix, &uri)
             }
             Construct::Document(content) => {
@@ -438,6 +507,23 @@ impl Evaluator {
                 sink(builder.sink.end_document())
             }
         }
+    }
+
+    /// Prefix and URI of a namespace node. Errors: XPTY0004, XQDY0074, XQDY0101.
+    fn namespace_binding(&mut self, prefix: &Naming, content: &Plan, env: &mut Env) -> Result<(Str, Str)> {
+        let prefix = match prefix {
+            Naming::Computed(plan) if joined(&self.eval(plan, env)?)?.is_empty() => Str::default(),
+            prefix => self.ncname(prefix, env, "XQDY0074", "a prefix")?,
+        };
+        let uri = joined(&self.eval(content, env)?)?;
+        let misused = prefix == "xmlns"
+            || uri == XMLNS_NAMESPACE
+            || uri.is_empty()
+            || (prefix == "xml") != (uri == XML_NAMESPACE);
+        if misused {
+            return Err(fail("XQDY0101", format!("prefix {prefix:?} cannot be bound to {uri:?}")));
+        }
+        Ok((prefix, uri))
     }
 
     /// Content of an element: constructors emit, values are copied.
@@ -478,7 +564,7 @@ impl Evaluator {
         }
     }
 
-    fn ncname(&mut self, name: &Naming, env: &mut Env, code: &'static str, what: &str) -> Result<Str> {
+    pub(super) fn ncname(&mut self, name: &Naming, env: &mut Env, code: &'static str, what: &str) -> Result<Str> {
         match name {
             Naming::Fixed(name) => Ok(name.local.clone()),
             Naming::Computed(plan) => match self.single_atomic(plan, env, what)? {
@@ -517,7 +603,7 @@ impl Evaluator {
         }
     }
 
-    fn element_name(&mut self, name: &Naming, context: &StaticContext, env: &mut Env) -> Result<QName> {
+    pub(super) fn element_name(&mut self, name: &Naming, context: &StaticContext, env: &mut Env) -> Result<QName> {
         let name = match name {
             Naming::Fixed(name) => name.clone(),
             Naming::Computed(plan) => self.qname(plan, &context.default_element_namespace, context, env)?,
@@ -535,7 +621,7 @@ impl Evaluator {
         Ok(name)
     }
 
-    fn attribute_name(&mut self, name: &Naming, context: &StaticContext, env: &mut Env) -> Result<QName> {
+    pub(super) fn attribute_name(&mut self, name: &Naming, context: &StaticContext, env: &mut Env) -> Result<QName> {
         let name = match name {
             Naming::Fixed(name) => name.clone(),
             Naming::Computed(plan) => self.qname(plan, "", context, env)?,

@@ -5,9 +5,12 @@ use super::joins::{JoinState, MemoState};
 use super::routes::RouteState;
 use crate::compile::plan::Program;
 use crate::context::{DynamicContext, StaticContext};
+use crate::functions::regex::XPathRegex;
 use phoenixmldb_xdm::error::{Result, fail};
-use phoenixmldb_xdm::{Atomic, Function, Item, Node, QName, Sequence};
+use phoenixmldb_xdm::update::PendingUpdates;
+use phoenixmldb_xdm::{Atomic, Function, Item, Node, QName, Sequence, Str};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The context item with its position.
@@ -59,26 +62,58 @@ pub struct Evaluator {
     pub(crate) memos: Vec<Option<MemoState>>,
     /// Steps not yet charged to the meter.
     pub(crate) uncharged: Cell<usize>,
+    /// Regular expressions that were used, by expression and flags.
+    pub(crate) regexes: HashMap<(Str, Str), Arc<XPathRegex>>,
+    /// Updates that what was evaluated so far asks for.
+    pub(crate) pending: PendingUpdates,
+    /// Which program is being evaluated: 0 is the query, others are modules that it loaded.
+    pub(crate) home: usize,
+    /// The other programs; that of `home` is in the fields above.
+    pub(crate) parked: Vec<Option<Instance>>,
 }
 
-impl Evaluator {
+/// A program and its state while another one is being evaluated.
+pub(crate) struct Instance {
+    pub(crate) dynamic: Arc<DynamicContext>,
+    pub(crate) program: Arc<Program>,
+    pub(crate) globals: Vec<GlobalState>,
+    pub(crate) initial: Option<Focus>,
+    pub(crate) routes: Vec<RouteState>,
+    pub(crate) joins: Vec<JoinState>,
+    pub(crate) memos: Vec<Option<MemoState>>,
+}
+
+impl Instance {
     /// The state before anything is evaluated.
     pub(crate) fn new(dynamic: Arc<DynamicContext>, program: Arc<Program>) -> Self {
         let globals = vec![GlobalState::Unset; program.globals.len()];
         let routes = vec![RouteState::default(); program.optimized.routes];
         let joins = vec![JoinState::default(); program.optimized.joins];
         let memos = vec![None; program.optimized.memos];
+        Self { dynamic, program, globals, initial: None, routes, joins, memos }
+    }
+}
+
+impl Evaluator {
+    /// The state before anything is evaluated.
+    pub(crate) fn new(dynamic: Arc<DynamicContext>, program: Arc<Program>) -> Self {
+        let Instance { dynamic, program, globals, initial, routes, joins, memos } = Instance::new(dynamic, program);
+        let (pending, regexes) = (PendingUpdates::new(), HashMap::new());
         Self {
             dynamic,
             program,
             globals,
-            initial: None,
+            initial,
             depth: 0,
             tail: None,
             routes,
             joins,
             memos,
             uncharged: Cell::new(0),
+            regexes,
+            pending,
+            home: 0,
+            parked: vec![None],
         }
     }
 

@@ -75,7 +75,9 @@ pub(crate) fn convert(value: Sequence, wanted: &SequenceType) -> Result<Sequence
             }
             Ok(Sequence::from(items))
         }
-        ItemType::Function(_) if wanted.occurrence.accepts(value.len()) => function::coerce_all(value, wanted),
+        ItemType::Function(_) | ItemType::Updating { .. } if wanted.occurrence.accepts(value.len()) => {
+            function::coerce_all(value, wanted)
+        }
         _ => Err(mismatch(&value, wanted)),
     }
 }

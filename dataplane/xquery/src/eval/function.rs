@@ -2,7 +2,7 @@
 
 use super::Evaluator;
 use super::context::{CallContext, Env, Focus};
-use super::convert::{convert, mismatch};
+use super::convert::{cast_list, convert, mismatch};
 use crate::compile::builtins;
 use crate::compile::plan::{Builtin, FunctionPlan, FunctionRef, OpenArgs, Plan, Slot};
 use crate::context::StaticContext;
@@ -40,6 +40,9 @@ impl Callable for BuiltinItem {
         let params = (0..self.arity).map(|index| self.builtin.param(index).clone()).collect();
         Signature { params, result: self.builtin.result.clone() }
     }
+    fn is_updating(&self) -> bool {
+        self.builtin.entry.updating
+    }
     fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence> {
         evaluator(ctx).run_builtin(&self.builtin, args, &self.context, self.focus.as_ref())
     }
@@ -53,6 +56,8 @@ impl Callable for BuiltinItem {
 struct PlanItem {
     plan: Arc<FunctionPlan>,
     captured: Vec<(Slot, Sequence)>,
+    /// The program it belongs to.
+    home: usize,
 }
 
 impl Callable for PlanItem {
@@ -65,8 +70,11 @@ impl Callable for PlanItem {
     fn signature(&self) -> Signature {
         self.plan.signature()
     }
+    fn is_updating(&self) -> bool {
+        self.plan.updating
+    }
     fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence> {
-        evaluator(ctx).call_plan(&self.plan, args, &self.captured)
+        evaluator(ctx).at_home(self.home, |evaluator| evaluator.call_plan(&self.plan, args, &self.captured))
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -105,6 +113,33 @@ impl Callable for ConstructorItem {
     }
 }
 
+/// A constructor function of a list type.
+#[derive(Debug)]
+struct ListConstructorItem {
+    item: AtomicType,
+    name: QName,
+}
+
+impl Callable for ListConstructorItem {
+    fn name(&self) -> Option<&QName> {
+        Some(&self.name)
+    }
+    fn arity(&self) -> usize {
+        1
+    }
+    fn signature(&self) -> Signature {
+        let of = |t, occurrence| SequenceType::new(ItemType::Atomic(t), occurrence);
+        let params = vec![of(AtomicType::AnyAtomic, Occurrence::Optional)];
+        Signature { params, result: of(self.item, Occurrence::Any) }
+    }
+    fn call(&self, mut args: Vec<Sequence>, _: &mut dyn Any) -> Result<Sequence> {
+        cast_list(&args.pop().unwrap_or_default(), self.item, true)
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
 /// A function some of whose arguments are given.
 #[derive(Debug)]
 struct PartialItem {
@@ -123,6 +158,9 @@ impl Callable for PartialItem {
     fn signature(&self) -> Signature {
         let open = self.signature.params.iter().zip(&self.args).filter(|(_, arg)| arg.is_none());
         Signature { params: open.map(|(param, _)| param.clone()).collect(), result: self.signature.result.clone() }
+    }
+    fn is_updating(&self) -> bool {
+        self.function.is_updating()
     }
     fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence> {
         let mut open = args.into_iter();
@@ -154,6 +192,9 @@ impl Callable for CoercedItem {
     fn signature(&self) -> Signature {
         Signature::clone(&self.signature)
     }
+    fn is_updating(&self) -> bool {
+        self.function.is_updating()
+    }
     fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence> {
         let pairs = args.into_iter().zip(&self.signature.params);
         let args = pairs.map(|(arg, param)| convert(arg, param)).collect::<Result<Vec<_>>>()?;
@@ -166,10 +207,18 @@ impl Callable for CoercedItem {
 
 /// Coerces the functions of a value to the function type that is wanted; anything else stays.
 pub(super) fn coerce_all(value: Sequence, wanted: &SequenceType) -> Result<Sequence> {
-    let ItemType::Function(signature) = &wanted.item else { return Ok(value) };
+    let Some(signature) = wanted.item.signature() else { return Ok(value) };
     let mut items = Vec::with_capacity(value.len());
     for item in &value {
         let Item::Function(function) = item else { return Err(mismatch(&value, wanted)) };
+        let fits = match wanted.item {
+            ItemType::Updating { required, .. } => !required || function.is_updating(),
+            _ => !function.is_updating(),
+        };
+        if !fits {
+            let what = if function.is_updating() { "an updating function" } else { "a function that updates nothing" };
+            return Err(fail("XPTY0004", format!("{what} where {wanted} is needed")));
+        }
         if function.arity() != signature.params.len() {
             let (has, needs) = (function.arity(), signature.params.len());
             let message = format!("a function of {has} parameters where one of {needs} is needed");
@@ -182,13 +231,13 @@ pub(super) fn coerce_all(value: Sequence, wanted: &SequenceType) -> Result<Seque
 }
 
 /// An inline function with the values it captures.
-pub(super) fn closure(plan: &Arc<FunctionPlan>, captures: &[(Slot, Slot)], env: &Env) -> Sequence {
+pub(super) fn closure(plan: &Arc<FunctionPlan>, captures: &[(Slot, Slot)], home: usize, env: &Env) -> Sequence {
     let captured = captures.iter().map(|(from, to)| (*to, env.slots[*from].clone())).collect();
-    let item = PlanItem { plan: plan.clone(), captured };
+    let item = PlanItem { plan: plan.clone(), captured, home };
     Sequence::from(Item::Function(Function::Callable(Arc::new(item))))
 }
 
-fn make(reference: &FunctionRef, functions: &[Arc<FunctionPlan>], focus: Option<&Focus>) -> Function {
+fn make(reference: &FunctionRef, evaluator: &Evaluator, focus: Option<&Focus>) -> Function {
     match reference {
         FunctionRef::Builtin(builtin, arity, context) => {
             let prefix = match builtin.entry.namespace {
@@ -203,7 +252,11 @@ fn make(reference: &FunctionRef, functions: &[Arc<FunctionPlan>], focus: Option<
             Function::Callable(Arc::new(BuiltinItem { builtin, arity: *arity, context, focus, name }))
         }
         FunctionRef::User(index) => {
-            Function::Callable(Arc::new(PlanItem { plan: functions[*index].clone(), captured: Vec::new() }))
+            let (plan, home) = (evaluator.program.functions[*index].clone(), evaluator.home);
+            Function::Callable(Arc::new(PlanItem { plan, captured: Vec::new(), home }))
+        }
+        FunctionRef::ListConstructor(name, item) => {
+            Function::Callable(Arc::new(ListConstructorItem { item: *item, name: name.clone() }))
         }
         FunctionRef::Constructor(target, context) => {
             let name = QName::new("xs", phoenixmldb_xdm::atomic::SCHEMA_NAMESPACE, target.local_name());
@@ -222,6 +275,8 @@ pub(super) fn lookup(ctx: &CallContext<'_>, name: &QName, arity: usize) -> Optio
         FunctionRef::User(index)
     } else if let Some(builtin) = builtins::find(name, arity) {
         FunctionRef::Builtin(builtin, arity, context)
+    } else if let (Some(item), 1) = (crate::compile::types::list_type(name), arity) {
+        FunctionRef::ListConstructor(name.clone(), item)
     } else if name.uri == phoenixmldb_xdm::atomic::SCHEMA_NAMESPACE && arity == 1 {
         let target = AtomicType::from_local_name(&name.local)?;
         if matches!(target, AtomicType::AnyAtomic | AtomicType::Notation) {
@@ -231,12 +286,16 @@ pub(super) fn lookup(ctx: &CallContext<'_>, name: &QName, arity: usize) -> Optio
     } else {
         return None;
     };
-    Some(make(&reference, functions, ctx.focus))
+    Some(make(&reference, ctx.evaluator, ctx.focus))
 }
 
 impl Evaluator {
     pub(super) fn function_item(&mut self, reference: &FunctionRef, env: &Env) -> Sequence {
-        Sequence::from(Item::Function(make(reference, &self.program.functions, env.focus.as_ref())))
+        Sequence::from(Item::Function(self.function_value(reference, env.focus.as_ref())))
+    }
+
+    pub(super) fn function_value(&self, reference: &FunctionRef, focus: Option<&Focus>) -> Function {
+        make(reference, self, focus)
     }
 
     pub(super) fn call_builtin(
@@ -336,6 +395,9 @@ impl Evaluator {
             });
         }
         if values.iter().all(Option::is_some) {
+            if function.is_updating() {
+                return Err(fail("XUDY0038", "an updating function is called by \"invoke updating\""));
+            }
             return self.call(&function, values.into_iter().flatten().collect());
         }
         if function.arity() != values.len() {

@@ -3,7 +3,8 @@
 //! ```text
 //!  mod.rs (operators) ─┬─ path.rs (steps, filters, node sets)    flwor.rs (clauses)    construct.rs (trees)
 //!                      ├─ routes.rs, views.rs, joins.rs (what the rewrites ask for)       stream.rs (output)
-//!                      └─ function.rs (calls, closures)           convert.rs (function conversion, casts)
+//!                      ├─ function.rs (calls, closures)           convert.rs (function conversion, casts)
+//!                      └─ update.rs (pending updates, copies)     modules.rs (modules loaded while running)
 //! ```
 //!
 //! Every expression gives a whole sequence; loops run over slices and rows, and no iterator is boxed. Tuples of a FLWOR
@@ -15,10 +16,12 @@ mod convert;
 mod flwor;
 mod function;
 mod joins;
+mod modules;
 mod operators;
 mod path;
 mod routes;
 mod stream;
+mod update;
 mod views;
 
 #[cfg(test)]
@@ -27,6 +30,7 @@ mod eval_test;
 mod optimize_test;
 
 pub use context::{CallContext, Evaluator, Focus};
+pub(crate) use modules::ModuleRequest;
 pub(crate) use stream::serialize;
 
 use crate::compile::plan::{Catch, Key, Op, Plan, Program};
@@ -35,31 +39,36 @@ use crate::limits;
 use context::{Env, GlobalState, array_member, no_context_item};
 use phoenixmldb_xdm::error::{Error, Result, fail};
 use phoenixmldb_xdm::function::{Array, Map};
+use phoenixmldb_xdm::update::PendingUpdates;
 use phoenixmldb_xdm::{Atomic, Function, Item, Sequence, Str};
 use std::sync::Arc;
 
-/// Runs a program.
-pub(crate) fn run(program: &Arc<Program>, dynamic: &DynamicContext) -> Result<Sequence> {
+/// Runs a program: its value, and the updates it asks for, which are compatible with each other.
+pub(crate) fn run(program: &Arc<Program>, dynamic: &DynamicContext) -> Result<(Sequence, PendingUpdates)> {
     let mut evaluator = Evaluator::new(Arc::new(dynamic.clone()), program.clone());
     let result = evaluator.run_body(program);
-    result.map_err(|error| evaluator.placed(error, 0))
+    let value = result.map_err(|error| evaluator.placed(error, 0))?;
+    evaluator.pending.check(0)?;
+    Ok((value, evaluator.pending))
 }
 
 impl Evaluator {
     fn run_body(&mut self, program: &Program) -> Result<Sequence> {
-        self.initial_focus(program)?;
+        self.set_context_item(program)?;
         let mut env = Env::new(program.slots, self.initial.clone());
         let value = self.eval(&program.body, &mut env)?;
         self.flush()?;
         Ok(value)
     }
 
-    /// Sets the focus of the query body. Error: XPTY0004 for a context item of another type than declared.
-    fn initial_focus(&mut self, program: &Program) -> Result<()> {
+    /// Sets the initial focus from what the host gives and what the prolog says. Error: XPTY0004.
+    fn set_context_item(&mut self, program: &Program) -> Result<()> {
         let as_focus = |item: Item| Focus { item, position: 1, size: 1 };
         self.initial = self.dynamic.context_item.clone().map(as_focus);
         if let Some(declared) = &program.context_item {
-            let given = if declared.external { self.initial.take() } else { None };
+            // A declaration in a library module alone says nothing about where the item comes from.
+            let elsewhere = declared.value.is_none();
+            let given = if declared.external || elsewhere { self.initial.take() } else { None };
             let value = match (given, &declared.value) {
                 (Some(focus), _) => Some(Sequence::from(focus.item)),
                 (None, Some((plan, slots))) => {
@@ -69,14 +78,10 @@ impl Evaluator {
                 (None, None) => None,
             };
             if let Some(value) = value {
-                if !declared.item_type.matches(&value) {
-                    return Err(fail("XPTY0004", format!("the context item is not of type {}", declared.item_type)));
+                if let Some(other) = declared.item_types.iter().find(|wanted| !wanted.matches(&value)) {
+                    return Err(fail("XPTY0004", format!("the context item is not of type {other}")));
                 }
                 self.initial = value.single().map(as_focus);
-            } else if let Some(focus) = &self.initial
-                && !declared.item_type.item.accepts(&focus.item)
-            {
-                return Err(fail("XPTY0004", format!("the context item is not of type {}", declared.item_type)));
             }
         }
         Ok(())
@@ -259,7 +264,8 @@ impl Evaluator {
             }
             Op::CallDynamic(function, args) => self.call_dynamic(function, args, env)?,
             Op::FunctionRef(reference) => self.function_item(reference, env),
-            Op::Closure(plan, captures) => function::closure(plan, captures, env),
+            Op::Closure(plan, captures) => function::closure(plan, captures, self.home, env),
+            Op::Update(update, context) => self.update(update, context, env)?,
             Op::Map(entries) => self.map(entries, env)?,
             Op::SquareArray(members) => {
                 let members = members.iter().map(|member| self.eval(member, env)).collect::<Result<Vec<_>>>()?;
@@ -335,11 +341,13 @@ impl Evaluator {
     }
 
     fn try_catch(&mut self, body: &Plan, catches: &[Catch], env: &mut Env) -> Result<Sequence> {
-        let (depth, focus) = (self.depth, env.focus.clone());
-        let error = match self.eval(body, env) {
+        let (depth, focus, pending) = (self.depth, env.focus.clone(), self.pending.len());
+        let result = self.eval(body, env).and_then(|value| self.pending.check(pending).map(|()| value));
+        let error = match result {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
+        self.pending.truncate(pending);
         self.depth = depth;
         env.focus = focus;
         // Running out of fuel or time is the host's doing and not for the query to catch.

@@ -85,7 +85,7 @@ pub(super) fn bind<'t>(tree: &Tree, axis: Axis, test: &'t StepTest) -> (NodeTest
         StepTest::Kind(KindTest::Document(None)) => (NodeTest::Kind(NodeKind::Document), None),
         StepTest::Kind(KindTest::Element(NameTest::Any, None)) => (NodeTest::Kind(NodeKind::Element), None),
         StepTest::Kind(KindTest::Attribute(NameTest::Any, None)) => (NodeTest::Kind(NodeKind::Attribute), None),
-        StepTest::Kind(KindTest::NamespaceNode) => (NodeTest::Nothing, None),
+        StepTest::Kind(KindTest::NamespaceNode) => (NodeTest::Kind(NodeKind::Attribute), Some(test)),
         StepTest::Kind(_) => (NodeTest::Any, Some(test)),
     }
 }
@@ -116,12 +116,12 @@ impl Evaluator {
                 Sequence::One(env.focus.as_ref().ok_or_else(no_context_item)?.item.clone())
             }
         };
-        for step in steps {
+        for (index, step) in steps.iter().enumerate() {
             current = match step {
                 Step::Axis { axis, test, predicates } => {
                     self.axis_step(&current, *axis, test, predicates, code, env)?
                 }
-                Step::Each(plan) => self.each_step(&current, plan, env)?,
+                Step::Each(plan) => self.each_step(&current, plan, index + 1 == steps.len(), env)?,
                 Step::Route(route, predicates) => self.route_step(&current, route, predicates, code, env)?,
             };
             code = "XPTY0019";
@@ -286,7 +286,7 @@ impl Evaluator {
     }
 
     /// `E1/E2` where `E2` is no axis step: once per node, then sorted when all results are nodes.
-    fn each_step(&mut self, input: &Sequence, plan: &Plan, env: &mut Env) -> Result<Sequence> {
+    fn each_step(&mut self, input: &Sequence, plan: &Plan, is_last: bool, env: &mut Env) -> Result<Sequence> {
         if input.iter().any(|item| !matches!(item, Item::Node(_))) {
             return Err(fail("XPTY0019", "the left side of \"/\" is not only nodes"));
         }
@@ -301,7 +301,8 @@ impl Evaluator {
             return Ok(result);
         }
         if nodes < result.len() {
-            return Err(fail("XPTY0018", "a path gives nodes or other items, not both"));
+            let code = if is_last { "XPTY0018" } else { "XPTY0019" };
+            return Err(fail(code, "a path gives nodes or other items, not both, and only nodes before its last step"));
         }
         sorted(&result, "XPTY0018")
     }

@@ -42,12 +42,12 @@ pub(crate) fn serialize(
     parameters: &Parameters,
 ) -> Result<String> {
     if !is_plain(parameters) {
-        return serialize::sequence(&super::run(program, dynamic)?, parameters);
+        return serialize::sequence(&super::run(program, dynamic)?.0, parameters);
     }
     parameters.check()?;
     let mut evaluator = Evaluator::new(Arc::new(dynamic.clone()), program.clone());
     let mut out = Output { writer: XmlWriter::default(), after_atomic: false };
-    let result = evaluator.initial_focus(program).and_then(|()| {
+    let result = evaluator.set_context_item(program).and_then(|()| {
         let mut env = Env::new(program.slots, evaluator.initial.clone());
         evaluator.push(&program.body, &mut env, &mut out)?;
         evaluator.flush()

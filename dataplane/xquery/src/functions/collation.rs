@@ -101,8 +101,13 @@ impl Collation {
                 if self.compare(part, "") == Ordering::Equal {
                     return Some((0, 0));
                 }
-                let starts = text.char_indices().map(|(at, _)| at);
-                starts.into_iter().find_map(|from| self.prefix(&text[from..], part).map(|to| (from, from + to)))
+                let mut starts = text.char_indices().map(|(at, _)| at);
+                let found = |from: usize| self.prefix(&text[from..], part).map(|to| (from, from + to));
+                let (first, to) = starts.find_map(found)?;
+                // The match is minimal: what is ignored at its front does not belong to it.
+                let later = starts.take_while(|from| *from < to);
+                let from = later.take_while(|from| self.compare(&text[*from..to], part) == Ordering::Equal).last();
+                Some((from.unwrap_or(first), to))
             }
         }
     }
@@ -219,14 +224,17 @@ fn uca(parameters: &str) -> Result<Collation> {
 /// The collation an optional argument names, or the default one.
 pub(super) fn of(ctx: &CallContext<'_>, name: Option<Str>) -> Result<Collation> {
     match name {
-        Some(uri) => Collation::named(&uri, ctx.static_context.base_uri.as_deref()),
+        Some(uri) => {
+            let context = ctx.static_context;
+            Collation::named(context.collation_uri(&uri), context.base_uri.as_deref())
+        }
         None => default(ctx),
     }
 }
 
 /// The default collation.
 pub(super) fn default(ctx: &CallContext<'_>) -> Result<Collation> {
-    Collation::named(&ctx.static_context.default_collation, None)
+    Collation::named(ctx.static_context.collation_uri(&ctx.static_context.default_collation), None)
 }
 
 #[cfg(test)]

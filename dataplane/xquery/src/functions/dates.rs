@@ -70,13 +70,13 @@ pub(super) const TABLE: &[FunctionEntry] = &[
     })
     .depends(Depends::Context),
     fun("format-dateTime", &["xs:dateTime?", PICTURE[1], PICTURE[2], PICTURE[3], PICTURE[4]], "xs:string?", formatted)
-        .required(2)
+        .required_or_all(2)
         .depends(Depends::Context),
     fun("format-date", &["xs:date?", PICTURE[1], PICTURE[2], PICTURE[3], PICTURE[4]], "xs:string?", formatted)
-        .required(2)
+        .required_or_all(2)
         .depends(Depends::Context),
     fun("format-time", &["xs:time?", PICTURE[1], PICTURE[2], PICTURE[3], PICTURE[4]], "xs:string?", formatted)
-        .required(2)
+        .required_or_all(2)
         .depends(Depends::Context),
     fun("parse-ietf-date", &["xs:string?"], "xs:dateTime?", parse_ietf_date),
 ];
@@ -352,7 +352,11 @@ impl<'a> Words<'a> {
         };
         let first = self.digits();
         let (hours, minutes) = if self.eat(':') {
-            (first, self.digits())
+            match self.digits() {
+                "" => (first, "00"),
+                minutes if minutes.len() == 2 => (first, minutes),
+                _ => return None,
+            }
         } else if first.len() > 2 {
             first.split_at(first.len() - 2)
         } else {
@@ -382,8 +386,8 @@ fn ietf(text: &str) -> Option<Moment> {
     let start = words.0;
     let name = words.letters();
     if DAYS.contains(&name) {
-        let comma = words.eat(',');
-        if !words.space() && !comma {
+        words.eat(',');
+        if !words.space() {
             return None;
         }
     } else {

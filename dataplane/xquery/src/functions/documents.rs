@@ -6,7 +6,8 @@ use super::uri;
 use crate::eval::CallContext;
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::names::is_xml_char;
-use phoenixmldb_xdm::{Atomic, Item, Sequence, Str};
+use phoenixmldb_xdm::update::Update;
+use phoenixmldb_xdm::{Atomic, Item, NodeKind, Sequence, Str};
 
 pub(super) const TABLE: &[FunctionEntry] = &[
     fun("doc", &["xs:string?"], "document-node()?", doc).depends(Depends::Context),
@@ -22,12 +23,29 @@ pub(super) const TABLE: &[FunctionEntry] = &[
     fun("unparsed-text-available", &["xs:string?", "xs:string"], "xs:boolean", unparsed_text_available)
         .required(1)
         .depends(Depends::Context),
+    fun("put", PUT, "empty-sequence()", put).required(2).depends(Depends::Outside).updating(),
     fun("environment-variable", &["xs:string"], "xs:string?", environment_variable).depends(Depends::Context),
     fun("available-environment-variables", &[], "xs:string*", |ctx, _| {
         Ok(strings(ctx.dynamic().resolver.environment_names()))
     })
     .depends(Depends::Context),
 ];
+
+/// Parameters of `fn:put` (Update Facility 3.0 §6.1). Nothing is serialized, so that the last one changes nothing.
+const PUT: &[&str] =
+    &["node()", "xs:string", "element(Q{http://www.w3.org/2010/xslt-xquery-serialization}serialization-parameters)?"];
+
+fn put(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+    let args = Args::new(args);
+    let node = args.node(0)?.ok_or_else(|| fail("XPTY0004", "a node is needed"))?;
+    if !matches!(node.kind(), NodeKind::Document | NodeKind::Element) {
+        return Err(fail("FOUP0001", "only documents and elements can be stored"));
+    }
+    let uri = absolute(ctx, &args.text_or_empty(1)?, "FOUP0002")?;
+    ctx.dynamic().resolver.accepts_put(&uri)?;
+    ctx.evaluator.pending.push(node, Update::Put(Str::from(uri)));
+    Ok(Sequence::Empty)
+}
 
 /// An absolute URI. Error: `code` when it is none.
 fn absolute(ctx: &CallContext<'_>, text: &str, code: &'static str) -> Result<String> {

@@ -8,3 +8,7 @@ pub const REGEX_DEPTH_MAX: usize = 10_000;
 
 /// Largest compiled regular expression, in bytes: counted repetitions multiply.
 pub const REGEX_SIZE_BYTES_MAX: usize = 32 << 20;
+
+/// Compiled regular expressions that one query keeps, in expressions: more than any query writes down, few enough to
+/// bound the memory of one that computes them.
+pub const REGEXES_KEPT_MAX: usize = 64;

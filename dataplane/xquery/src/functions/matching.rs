@@ -1,6 +1,7 @@
 //! Functions of regular expressions — F&O 3.1 §5.6.
 
 use super::args::{Args, boolean, strings};
+use super::limits::REGEXES_KEPT_MAX;
 use super::regex::{Captures, RegexError, XPathRegex};
 use super::signature::{FunctionEntry, fun};
 use super::strings::is_xml_space;
@@ -8,6 +9,7 @@ use crate::context::FN_NAMESPACE;
 use crate::eval::CallContext;
 use phoenixmldb_xdm::error::{Error, Result, fail};
 use phoenixmldb_xdm::{ErrorCode, EventSink, Node, QName, Sequence, SinkError, TreeBuilder};
+use std::sync::Arc;
 
 pub(super) const TABLE: &[FunctionEntry] = &[
     fun("matches", &["xs:string?", "xs:string", "xs:string"], "xs:boolean", matches).required(2),
@@ -20,13 +22,23 @@ fn regex_error(error: RegexError) -> Box<Error> {
     Box::new(Error::new(ErrorCode(error.code), error.message))
 }
 
-fn compiled(args: &Args, flags: usize) -> Result<XPathRegex> {
-    XPathRegex::new(&args.text_or_empty(1)?, &args.text_or_empty(flags)?).map_err(regex_error)
+/// The regular expression of a call; those of earlier calls are kept, because loops use the same one again and again.
+fn compiled(ctx: &mut CallContext<'_>, args: &Args, flags: usize) -> Result<Arc<XPathRegex>> {
+    let key = (args.text_or_empty(1)?, args.text_or_empty(flags)?);
+    if let Some(known) = ctx.evaluator.regexes.get(&key) {
+        return Ok(known.clone());
+    }
+    let regex = Arc::new(XPathRegex::new(&key.0, &key.1).map_err(regex_error)?);
+    if ctx.evaluator.regexes.len() >= REGEXES_KEPT_MAX {
+        ctx.evaluator.regexes.clear();
+    }
+    ctx.evaluator.regexes.insert(key, regex.clone());
+    Ok(regex)
 }
 
-fn matches(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+fn matches(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
-    let regex = compiled(&args, 2)?;
+    let regex = compiled(ctx, &args, 2)?;
     Ok(boolean(regex.is_match(&args.text_or_empty(0)?).map_err(regex_error)?))
 }
 
@@ -42,9 +54,9 @@ fn span(captures: &Captures, group: usize) -> Option<(usize, usize)> {
     captures.get(group).copied().flatten()
 }
 
-fn replace(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+fn replace(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
-    let regex = compiled(&args, 3)?;
+    let regex = compiled(ctx, &args, 3)?;
     check_not_empty(&regex)?;
     let (text, by) = (args.text_or_empty(0)?, args.text_or_empty(2)?);
     let is_literal = args.text_or_empty(3)?.contains('q');
@@ -109,13 +121,13 @@ fn replacement(text: &str, groups: usize) -> Result<Vec<Part>> {
     Ok(parts)
 }
 
-fn tokenize(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+fn tokenize(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
     let text = args.text_or_empty(0)?;
     if args.count() == 1 {
         return Ok(strings(text.split(is_xml_space).filter(|word| !word.is_empty())));
     }
-    let regex = compiled(&args, 2)?;
+    let regex = compiled(ctx, &args, 2)?;
     check_not_empty(&regex)?;
     if text.is_empty() {
         return Ok(Sequence::Empty);
@@ -131,9 +143,9 @@ fn tokenize(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     Ok(strings(tokens))
 }
 
-fn analyze_string(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+fn analyze_string(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
-    let regex = compiled(&args, 2)?;
+    let regex = compiled(ctx, &args, 2)?;
     check_not_empty(&regex)?;
     let text = args.text_or_empty(0)?;
     let all = regex.all(&text).map_err(regex_error)?;

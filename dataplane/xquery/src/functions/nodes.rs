@@ -45,7 +45,15 @@ pub(super) const TABLE: &[FunctionEntry] = &[
 
 fn node_name(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let node = node_or_context(ctx, &Args::new(args), 0)?;
-    Ok(node.and_then(|node| node.name().map(|name| Atomic::from(name.clone()))).into())
+    let name_of = |node: Node| {
+        let name = node.name()?.clone();
+        if !node.is_namespace() {
+            return Some(Atomic::from(name));
+        }
+        // The name of a namespace node is its prefix, if it has one.
+        Some(name.local).filter(|prefix| !prefix.is_empty()).map(|prefix| Atomic::from(QName::local(prefix)))
+    };
+    Ok(node.and_then(name_of).into())
 }
 
 fn nilled(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
@@ -62,11 +70,11 @@ fn attribute(node: &Node, name: &QName) -> Option<Str> {
 }
 
 /// `dm:base-uri`: the document's URI, changed by `xml:base` on the way down.
-fn base_of(node: &Node, fallback: Option<&Str>) -> Option<Str> {
+pub(crate) fn base_of(node: &Node, fallback: Option<&Str>) -> Option<Str> {
     let xml_base = QName::new("xml", XML_NAMESPACE, "base");
     let line: Vec<Node> = std::iter::successors(Some(node.clone()), Node::parent).collect();
     let root = line.last()?;
-    let known = root.tree.document_uri().or(fallback);
+    let known = root.tree.base_uri().or(fallback);
     let mut base = known.cloned();
     for ancestor in line.iter().rev().filter(|ancestor| ancestor.kind() == NodeKind::Element) {
         if let Some(relative) = attribute(ancestor, &xml_base) {
@@ -102,6 +110,7 @@ fn text_of(ctx: &CallContext<'_>, args: Vec<Sequence>, text: fn(&Node) -> Option
 
 fn namespace_uri(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let node = node_or_context(ctx, &Args::new(args), 0)?;
+    let node = node.filter(|node| !node.is_namespace());
     let uri = node.and_then(|node| node.name().map(|name| name.uri.clone())).unwrap_or_default();
     Ok(Sequence::from(Atomic::AnyUri(uri)))
 }

@@ -206,6 +206,7 @@ fn of_element_over(mut parameters: Parameters, node: &Node) -> Result<Parameters
     if node.kind() != NodeKind::Element || !named(node, "serialization-parameters") {
         return Err(fail("XPTY0004", "serialization parameters are an output:serialization-parameters element"));
     }
+    only_attributes(node, &[])?;
     let mut seen = hashbrown::HashSet::new();
     for child in elements(node) {
         let Some(name) = child.name().cloned() else { continue };
@@ -221,6 +222,9 @@ fn of_element_over(mut parameters: Parameters, node: &Node) -> Result<Parameters
         if name.local == "use-character-maps" {
             only_attributes(&child, &[])?;
             for entry in elements(&child) {
+                if !named(&entry, "character-map") {
+                    return Err(fail("SEPM0017", "a character map holds character-map elements only"));
+                }
                 only_attributes(&entry, &["character", "map-string"])?;
                 let (from, to) = (attribute(&entry, "character"), attribute(&entry, "map-string"));
                 let (Some(from), Some(to)) = (from, to) else {

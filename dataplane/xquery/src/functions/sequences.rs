@@ -76,7 +76,21 @@ fn distinct_values(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Seq
     let how = comparison(ctx, args.text(1)?)?;
     let mut seen: HashMap<_, Vec<Atomic>> = HashMap::new();
     let mut kept = Vec::new();
+    // Exact and inexact numbers are compared as the inexact type, in which different ones may be equal.
+    let (mut exact, mut inexact): (Vec<Atomic>, Vec<Atomic>) = (Vec::new(), Vec::new());
     for value in args.get(0).atomize()? {
+        let others = match &value {
+            Atomic::Integer(..) | Atomic::Decimal(_) => Some((&mut exact, &inexact)),
+            Atomic::Float(_) | Atomic::Double(_) => Some((&mut inexact, &exact)),
+            _ => None,
+        };
+        if let Some((own, others)) = others {
+            let equal = |other| compare::value_compare(compare::Op::Eq, &value, other, &how).unwrap_or(false);
+            if others.iter().any(equal) {
+                continue;
+            }
+            own.push(value.clone());
+        }
         let group = seen.entry(compare::grouping_key(&value, &how)).or_default();
         if !group.iter().any(|other| compare::deep_equal(other, &value, &how)) {
             group.push(value.clone());

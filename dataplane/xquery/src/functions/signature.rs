@@ -30,12 +30,16 @@ pub struct FunctionEntry {
     pub params: &'static [&'static str],
     /// Least number of arguments.
     pub required: usize,
+    /// Of the parameters that may be left out, all are or none is (`fn:format-date`).
+    pub all_or_none: bool,
     /// The last parameter may be repeated (`fn:concat`).
     pub variadic: bool,
     /// Type of the result.
     pub result: &'static str,
     /// What it depends on.
     pub depends: Depends,
+    /// Calling it can give pending updates (`fn:put`).
+    pub updating: bool,
     /// The implementation. The arguments are converted to the parameter types; their number is that of the call.
     pub run: fn(&mut CallContext<'_>, Vec<Sequence>) -> Result<Sequence>,
 }
@@ -50,7 +54,18 @@ pub const fn function(
     run: fn(&mut CallContext<'_>, Vec<Sequence>) -> Result<Sequence>,
 ) -> FunctionEntry {
     let depends = Depends::Arguments;
-    FunctionEntry { namespace, local, params, required: params.len(), variadic: false, result, depends, run }
+    FunctionEntry {
+        namespace,
+        local,
+        params,
+        required: params.len(),
+        all_or_none: false,
+        variadic: false,
+        result,
+        depends,
+        updating: false,
+        run,
+    }
 }
 
 /// A row of the namespace `fn`.
@@ -72,10 +87,25 @@ impl FunctionEntry {
         self
     }
 
+    /// The same, callable with so many arguments or with all.
+    #[must_use]
+    pub const fn required_or_all(mut self, least: usize) -> Self {
+        self.required = least;
+        self.all_or_none = true;
+        self
+    }
+
     /// The same, depending on more than its arguments.
     #[must_use]
     pub const fn depends(mut self, on: Depends) -> Self {
         self.depends = on;
+        self
+    }
+
+    /// The same, giving pending updates.
+    #[must_use]
+    pub const fn updating(mut self) -> Self {
+        self.updating = true;
         self
     }
 
@@ -89,7 +119,8 @@ impl FunctionEntry {
     /// Whether it can be called with so many arguments.
     #[must_use]
     pub fn accepts(&self, arity: usize) -> bool {
-        arity >= self.required && (self.variadic || arity <= self.params.len())
+        let between = arity > self.required && arity < self.params.len();
+        arity >= self.required && (self.variadic || arity <= self.params.len()) && !(between && self.all_or_none)
     }
 }
 
@@ -107,6 +138,7 @@ pub static FUNCTIONS: &[&[FunctionEntry]] = &[
     super::lookup::TABLE,
     super::maps::TABLE,
     super::matching::TABLE,
+    super::modules::TABLE,
     super::nodes::TABLE,
     super::numeric::TABLE,
     super::parsing::TABLE,

@@ -1,7 +1,7 @@
 //! What a plan depends on, and what it does beside giving a value.
 
 use super::visit::{Scope, children};
-use crate::compile::plan::{Clause, FocusUse, Op, Plan, Slot, Window};
+use crate::compile::plan::{Clause, FocusUse, Op, Plan, Slot, Update, Window};
 use crate::functions::signature::Depends;
 use std::collections::BTreeSet;
 
@@ -104,6 +104,13 @@ fn collect(plan: &Plan, own_focus: bool, found: &mut Facts, bound: &mut BTreeSet
             found.fixed |= context.copy_namespaces != (true, true);
         }
         Op::CallUser(..) | Op::CallDynamic(..) => found.pure = false,
+        Op::Update(update, _) => {
+            found.pure = false;
+            found.fixed = true;
+            if let Update::CopyModify(copies, ..) = &**update {
+                bound.extend(copies.iter().map(|(slot, _)| *slot));
+            }
+        }
         Op::Let(slot, ..) => {
             bound.insert(*slot);
         }

@@ -1,6 +1,6 @@
 //! The plans directly below an operation, each with how it is evaluated.
 
-use crate::compile::plan::{Clause, Construct, Key, Naming, Op, Plan, Predicate, Step, WindowCondition};
+use crate::compile::plan::{Clause, Construct, Key, Naming, Op, Plan, Predicate, Step, Update, WindowCondition};
 
 /// How often, and under which focus, a part is evaluated each time the whole is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,6 +151,34 @@ macro_rules! walker {
                     }
                 }
                 Op::Construct(construct, _) => $construct(construct, f),
+                Op::Update(update, _) => match &$($m)? **update {
+                    Update::Insert(a, _, b)
+                    | Update::ReplaceNode(a, b)
+                    | Update::ReplaceValue(a, b)
+                    | Update::Rename(a, b) => {
+                        f(a, Once);
+                        f(b, Once);
+                    }
+                    Update::Delete(a) => f(a, Once),
+                    // A copy is one tree before it is modified and another one afterwards.
+                    Update::CopyModify(copies, modify, result) => {
+                        for (_, source) in copies {
+                            f(source, Once);
+                        }
+                        f(modify, Caught);
+                        f(result, Caught);
+                    }
+                    Update::Transform(a, modify) => {
+                        f(a, Once);
+                        f(modify, Focus);
+                    }
+                    Update::Invoke(function, args) => {
+                        f(function, Once);
+                        for arg in args {
+                            f(arg, Once);
+                        }
+                    }
+                },
             }
         }
 
