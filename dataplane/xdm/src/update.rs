@@ -1,7 +1,7 @@
-//! Updates as data: primitives, the pending update list, and what is incompatible (XQuery Update Facility 3.0 §5).
+//! Updates as data: primitives, the pending update list, and what is incompatible (XQuery Update Facility 3.0 §8).
 //!
 //! ```text
-//!  expressions ─► PendingUpdates ─ check ─► apply (update/apply.rs): one pass per tree ─► a new tree for each old one
+//!  expressions ─► PendingUpdates ─ check ─► apply (update/{apply,build}.rs): one pass per tree ─► a new tree for each old one
 //!                       │
 //!                       └─► whoever keeps documents: target = (tree, row), content = trees, names and texts
 //! ```
@@ -10,6 +10,7 @@
 //! nodes of the old ones stay what they were. There is no revalidation, because nothing is typed.
 
 mod apply;
+mod build;
 #[cfg(test)]
 mod model_test;
 
@@ -62,31 +63,31 @@ pub struct Attribute {
 /// What happens to a node. The number is the section of the Update Facility 3.0.
 #[derive(Clone, Debug)]
 pub enum Update {
-    /// `upd:insertBefore` (5.1.1): siblings before the target, which has a parent and is no attribute.
+    /// `upd:insertBefore` (8.1.1): siblings before the target, which has a parent and is no attribute.
     InsertBefore(Content),
-    /// `upd:insertAfter` (5.1.2).
+    /// `upd:insertAfter` (8.1.2).
     InsertAfter(Content),
-    /// `upd:insertInto` (5.1.3): children of an element or document, here behind those it has.
+    /// `upd:insertInto` (8.1.3): children of an element or document, here behind those it has.
     InsertInto(Content),
-    /// `upd:insertIntoAsFirst` (5.1.4).
+    /// `upd:insertIntoAsFirst` (8.1.4).
     InsertIntoAsFirst(Content),
-    /// `upd:insertIntoAsLast` (5.1.5).
+    /// `upd:insertIntoAsLast` (8.1.5).
     InsertIntoAsLast(Content),
-    /// `upd:insertAttributes` (5.1.6): attributes of an element.
+    /// `upd:insertAttributes` (8.1.6): attributes of an element.
     InsertAttributes(Vec<Attribute>),
-    /// `upd:delete` (5.1.7): nothing happens to a node without parent.
+    /// `upd:delete` (8.1.7): nothing happens to a node without parent.
     Delete,
-    /// `upd:replaceNode` (5.1.8) of a node with a parent that is no attribute.
+    /// `upd:replaceNode` (8.1.8) of a node with a parent that is no attribute.
     ReplaceNode(Content),
-    /// `upd:replaceNode` (5.1.8) of an attribute with a parent.
+    /// `upd:replaceNode` (8.1.8) of an attribute with a parent.
     ReplaceAttribute(Vec<Attribute>),
-    /// `upd:replaceValue` (5.1.9) of an attribute, text, comment or processing instruction.
+    /// `upd:replaceValue` (8.1.9) of an attribute, text, comment or processing instruction.
     ReplaceValue(Str),
-    /// `upd:replaceElementContent` (5.1.10): one text, or with the empty string no child.
+    /// `upd:replaceElementContent` (8.1.10): one text, or with the empty string no child.
     ReplaceElementContent(Str),
-    /// `upd:rename` (5.1.11) of an element, attribute or processing instruction, of which only the local part counts.
+    /// `upd:rename` (8.1.11) of an element, attribute or processing instruction, of which only the local part counts.
     Rename(QName),
-    /// `upd:put` (5.1.12): the document or element, as the other updates leave it, is to be stored at an absolute URI.
+    /// `upd:put` (8.1.12): the document or element, as the other updates leave it, is to be stored at an absolute URI.
     Put(Str),
 }
 
@@ -143,7 +144,7 @@ impl PendingUpdates {
         self.primitives.push(Primitive { target, update });
     }
 
-    /// `upd:mergeUpdates` (5.2.2): adds those of another list.
+    /// `upd:mergeUpdates` (8.2.2): adds those of another list.
     pub fn merge(&mut self, other: Self) {
         self.primitives.extend(other.primitives);
     }
@@ -153,7 +154,7 @@ impl PendingUpdates {
         self.primitives.truncate(len);
     }
 
-    /// `upd:compatibilityCheck` (5.2.1) of the primitives from an index on.
+    /// `upd:compatibilityCheck` (8.2.1) of the primitives from an index on.
     ///
     /// Errors: XUDY0015, XUDY0016, XUDY0017 for a second `rename`, `replace node` or `replace value` of a node; XUDY0031
     /// for a second `put` at a URI; XUDY0024 when two primitives bind a prefix of one element to different namespaces.
@@ -200,7 +201,7 @@ impl PendingUpdates {
         Ok(())
     }
 
-    /// `upd:applyUpdates` (5.2.3): makes all of them effective, or none.
+    /// `upd:applyUpdates` (8.2.3): makes all of them effective, or none.
     ///
     /// With `inherit`, namespaces that an update brings to an element are seen below it. Errors: those of
     /// [`Self::check`]; XUDY0021 when an element would have two attributes of one name; XQDY0901 (an error of this

@@ -266,9 +266,7 @@ fn not_json(reason: impl Into<String>) -> Box<Error> {
 
 fn xml_to_json(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
-    if args.count() > 1 {
-        flag(&*args.map(1)?, "indent")?;
-    }
+    let indented = args.count() > 1 && flag(&*args.map(1)?, "indent")?.unwrap_or(false);
     let Some(node) = args.node(0)? else { return Ok(Sequence::Empty) };
     let element = match node.kind() {
         NodeKind::Element => node,
@@ -280,7 +278,38 @@ fn xml_to_json(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence>
     };
     let mut out = String::new();
     write_element(&mut out, &element)?;
-    Ok(Sequence::string(out))
+    Ok(Sequence::string(if indented { indent(&out) } else { out }))
+}
+
+/// JSON with a line for every member.
+fn indent(json: &str) -> String {
+    let mut out = String::with_capacity(json.len() * 2);
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    let mut previous = ' ';
+    for c in json.chars() {
+        let is_mark = !in_string && matches!(c, '{' | '[' | '}' | ']' | ',');
+        if !in_string && matches!(previous, '{' | '[') && !matches!(c, '}' | ']') {
+            depth += 1;
+            line(&mut out, depth);
+        }
+        if is_mark && matches!(c, '}' | ']') && !matches!(previous, '{' | '[') {
+            depth = depth.saturating_sub(1);
+            line(&mut out, depth);
+        }
+        out.push(c);
+        if is_mark && c == ',' {
+            line(&mut out, depth);
+        }
+        in_string = if c == '"' && !escaped { !in_string } else { in_string };
+        escaped = in_string && c == '\\' && !escaped;
+        previous = if in_string { ' ' } else { c };
+    }
+    out
+}
+
+fn line(out: &mut String, depth: usize) {
+    out.push('\n');
+    out.extend(std::iter::repeat_n("  ", depth));
 }
 
 /// Child elements; other text than white space is an error.

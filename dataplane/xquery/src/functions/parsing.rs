@@ -40,15 +40,18 @@ fn without_encoding(text: &str) -> String {
 }
 
 fn parse_fragment(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
-    let Some(text) = Args::new(args).text(0)? else { return Ok(Sequence::Empty) };
-    let text = without_encoding(&text);
+    let Some(given) = Args::new(args).text(0)? else { return Ok(Sequence::Empty) };
+    let text = without_encoding(&given);
     let wrong = |reason: String| fail("FODC0006", reason);
     let mut content = text.as_str();
     if let Some(rest) = content.strip_prefix("<?xml")
         && rest.starts_with([' ', '\t', '\r', '\n'])
     {
         let (declaration, after) = rest.split_once("?>").ok_or_else(|| wrong("?> is missing".to_owned()))?;
-        // A text declaration has no standalone.
+        // A text declaration has an encoding, and no standalone.
+        if given.strip_prefix('\u{FEFF}').unwrap_or(&given).len() == text.len() {
+            return Err(wrong("the declaration of a fragment says its encoding".to_owned()));
+        }
         if declaration.contains("standalone") {
             return Err(wrong("a fragment has no standalone declaration".to_owned()));
         }
