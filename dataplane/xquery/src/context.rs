@@ -55,6 +55,7 @@ impl Default for Options {
             default_element_namespace: Str::default(),
             base_uri: None,
             default_collation: None,
+            collations: Vec::new(),
             variables: Vec::new(),
             context_item_type: None,
             optimize: true,

@@ -359,6 +359,7 @@ fn updates_and_values_come_from_one_query() {
     becomes("<r><a/></r>", "(# local:y #) { delete node //a }", "<r/>");
     becomes("<r><a/></r>", "<x>{ delete node //a }</x>", "<r/>");
     becomes("<r><a/></r>", "count(delete node //a)", "<r/>");
+    becomes("<r><a/><a/></r>", "exists(for $a in //a return (1, delete node $a))", "<r/>");
     becomes("<r><a/></r>", "//a ! (delete node .)", "<r/>");
     becomes("<r><a/></r>", "insert node (delete node //a, <b/>) into /r", "<r><b/></r>");
     becomes("<r><a/></r>", "try { delete node //a, error() } catch * { insert node <b/> into /r }", "<r><a/><b/></r>");

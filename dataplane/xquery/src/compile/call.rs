@@ -64,7 +64,9 @@ impl Compiler {
         };
         match reference {
             FunctionRef::Builtin(builtin, _, context) => {
+                // Those end when the result is known, which an argument with updates must not.
                 if builtin.entry.namespace == FN_NAMESPACE
+                    && !self.updates
                     && let Some(op) = inlined(builtin.entry.local, &args)
                 {
                     return Ok(op);
