@@ -58,7 +58,7 @@ fn commit(world: &mut World, txn: &str, until: &str, out: &mut Vec<String>) {
         }
         let action = state.actions.remove(0);
         let words = world.act(txn, &action);
-        out.extend(world.notes.drain(..));
+        out.append(&mut world.notes);
         out.push(format!("{txn} {words}"));
         if kind(&action) == until {
             out.push(format!("the coordinator of {txn} dies"));
@@ -68,7 +68,7 @@ fn commit(world: &mut World, txn: &str, until: &str, out: &mut Vec<String>) {
     assert!(until.is_empty(), "the commit of {txn} never did {until:?}");
     if world.txns[txn].protocol.is_none() {
         let verdict = world.txns[txn].verdict.clone().unwrap();
-        out.extend(world.notes.drain(..));
+        out.append(&mut world.notes);
         out.push(format!("{txn} in one entry: {}", world.show_verdict(&verdict)));
     }
 }
