@@ -89,11 +89,14 @@ fn an_unknown_outcome_may_be_either() {
     assert_eq!(kinds(&["a1=1 a2=1 unknown", "r1=1 r2="], Isolation::Serializable), [Kind::GSingle]);
 }
 
+/// Whether each operation appends and to which key, and how far the ends are from the moment it happened.
+type Plan = (Vec<(bool, u64)>, u64, u64);
+
 /// Transactions carried out one after the other, each at one instant between its ends.
-fn serial(plan: &[(Vec<(bool, u64)>, u64, u64)]) -> Vec<Txn> {
+fn serial(plan: &[Plan]) -> Vec<Txn> {
     let mut lists: std::collections::BTreeMap<u64, Vec<u64>> = Default::default();
     let mut next = 0;
-    let run = |(at, (ops, early, late)): (u64, &(Vec<(bool, u64)>, u64, u64))| {
+    let run = |(at, (ops, early, late)): (u64, &Plan)| {
         let ops = ops.iter().map(|&(append, key)| {
             let list = lists.entry(key).or_default();
             if append {
@@ -110,7 +113,7 @@ fn serial(plan: &[(Vec<(bool, u64)>, u64, u64)]) -> Vec<Txn> {
     (100u64..).step_by(10).zip(plan).map(run).collect()
 }
 
-fn plan() -> impl Strategy<Value = Vec<(Vec<(bool, u64)>, u64, u64)>> {
+fn plan() -> impl Strategy<Value = Vec<Plan>> {
     let ops = prop::collection::vec((any::<bool>(), 0u64..4), 1..5);
     prop::collection::vec((ops, 0u64..40, 0u64..40), 1..40)
 }
