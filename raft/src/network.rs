@@ -243,7 +243,8 @@ fn with_entries<S>(input: S, hold: Duration) -> impl Stream<Item = AppendEntries
 where
     S: Stream<Item = AppendEntriesRequest<C>> + Unpin,
 {
-    stream::unfold(input, move |mut input| async move {
+    // Fused, because its end may be met while the last request waits.
+    stream::unfold(input.fuse(), move |mut input| async move {
         let mut request = input.next().await?;
         let until = tokio::time::Instant::now() + hold;
         while request.entries.is_empty() {
