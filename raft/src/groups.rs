@@ -117,7 +117,6 @@ impl Groups {
             transport: self.transport.clone(),
             append_ttl: timeout * 2,
             // A heartbeat tells it as well.
-            commit_hold: Duration::from_millis(timing.heartbeat_ms / 2),
             sends: Arc::default(),
             meter,
         };

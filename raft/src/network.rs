@@ -8,14 +8,11 @@
 //!  openraft's stream of appends ─► one on its way at a time ─► answers; the first failure ends the stream
 //! ```
 //!
-//! Entries that arrive while an append is on its way share the next one. An append without entries only tells a follower
-//! what is committed. It waits a little for the next append, which tells that too.
-//!
-//! One at a time also keeps reads linearizable: openraft takes the answer to an append as the follower's word of when the
+//! Entries that arrive while an append is on its way share the next one. One at a time also keeps reads linearizable: openraft takes the answer to an append as the follower's word of when the
 //! *last* request up to that log position was made, and a request without entries has the position of the one before.
 //! Were both on their way, a late answer to the first would vouch for the second.
 
-use crate::limits::LINK_BYTES_PER_MS_MIN;
+use crate::limits::{APPENDS_IN_FLIGHT_MAX, LINK_BYTES_PER_MS_MIN};
 use crate::meter::{GroupMeter, PeerTraffic, count};
 use crate::snapshot::{SnapshotData, SnapshotReader};
 use crate::type_config::{C, Peer, Snapshot, Vote, decode, encode};
@@ -156,8 +153,6 @@ pub(crate) struct Network {
     pub(crate) transport: Arc<dyn Transport>,
     /// Longest wait for the answer to a small append.
     pub(crate) append_ttl: Duration,
-    /// Longest time that news of what is committed waits for entries to travel with.
-    pub(crate) commit_hold: Duration,
     pub(crate) sends: Arc<Sends>,
     pub(crate) meter: Arc<GroupMeter>,
 }
@@ -237,27 +232,6 @@ impl Link {
     }
 }
 
-/// The same appends, but for those without entries that another one follows within `hold`: the later one says all they
-/// say. No answer is made up for one that is left out; the answer to the later one covers it.
-fn with_entries<S>(input: S, hold: Duration) -> impl Stream<Item = AppendEntriesRequest<C>>
-where
-    S: Stream<Item = AppendEntriesRequest<C>> + Unpin,
-{
-    // Fused, because its end may be met while the last request waits.
-    stream::unfold(input.fuse(), move |mut input| async move {
-        let mut request = input.next().await?;
-        let until = tokio::time::Instant::now() + hold;
-        while request.entries.is_empty() {
-            match tokio::time::timeout_at(until, input.next()).await {
-                Ok(Some(next)) => request = next,
-                // Nothing follows, in time or at all.
-                Ok(None) | Err(_) => break,
-            }
-        }
-        Some((request, input))
-    })
-}
-
 impl openraft::network::v2::RaftNetworkV2<C> for Link {
     type SnapshotData = SnapshotData;
 
@@ -279,11 +253,7 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
         S: Stream<Item = AppendEntriesRequest<C>> + Send + Unpin + 'static,
     {
         let link = self.clone();
-        let hold = match self.lane {
-            Lane::Urgent => Duration::ZERO,
-            Lane::Bulk => self.network.commit_hold,
-        };
-        let answers = with_entries(input, hold).enumerate().then(move |(nth, request)| {
+        let answers = input.enumerate().map(move |(nth, request)| {
             let (link, option) = (link.clone(), option.clone());
             async move {
                 let prev = request.prev_log_id;
@@ -306,7 +276,8 @@ impl openraft::network::v2::RaftNetworkV2<C> for Link {
                 Ok((answer.into_stream_result(prev, last), complete))
             }
         });
-        let until_failure = stream::unfold(Some(Box::pin(answers)), |answers| async {
+        let answers = answers.buffered(APPENDS_IN_FLIGHT_MAX);
+        let until_failure = stream::unfold(Some(answers), |answers| async {
             let mut answers = answers?;
             match answers.next().await? {
                 Ok((answer, true)) => Some((Ok(answer), Some(answers))),
