@@ -101,6 +101,9 @@ pub enum Verb {
         /// Number of a shard
         shard: Option<u32>,
     },
+    /// Show nodes, shards, work and events, live in the terminal
+    #[command(alias = "top")]
+    Dashboard(phoenixmldb_tui::Options),
     /// Show which shard holds a document
     Locate {
         /// Container
@@ -187,6 +190,7 @@ impl Verb {
             Self::Members => "list nodes",
             Self::RemoveNode { node } => return format!("remove {node}"),
             Self::Shards { .. } => "list shards",
+            Self::Dashboard(_) => "show the dashboard",
             Self::Locate { container, name } => return format!("locate {container}/{name}"),
             Self::Check { .. } => "compare the copies",
             Self::Events { .. } => "list events",

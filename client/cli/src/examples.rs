@@ -41,6 +41,15 @@ pub const EXAMPLES: &[(&str, &[&str])] = &[
     ("members", &["phoenixmldb-cluster members", "phoenixmldb-cluster members -o wide"]),
     ("remove-node", &["phoenixmldb-cluster remove-node node4", "phoenixmldb-cluster remove-node node4 --timeout 1m"]),
     ("shards", &["phoenixmldb-cluster shards", "phoenixmldb-cluster shards 7 --json"]),
+    (
+        "dashboard",
+        &[
+            "phoenixmldb-cluster dashboard",
+            "phoenixmldb-cluster top --screen shards --interval 5s",
+            "phoenixmldb-cluster dashboard --once --width 100",
+            "phoenixmldb-cluster dashboard --json --watch",
+        ],
+    ),
     ("locate", &["phoenixmldb-cluster locate orders o1.xml", "phoenixmldb-cluster locate orders o1.xml --json"]),
     ("check", &["phoenixmldb-cluster check", "phoenixmldb-cluster check --shards --json"]),
     ("events", &["phoenixmldb-cluster events", "phoenixmldb-cluster events --after 120 --json"]),

@@ -4,6 +4,7 @@ mod ask;
 mod bootstrap;
 mod cluster;
 mod context;
+mod dashboard;
 mod documents;
 mod query;
 
@@ -35,6 +36,7 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
         Verb::Members => cluster::members(&out, &client()?).await,
         Verb::RemoveNode { node } => cluster::remove_node(&out, &client()?, node.as_str()).await,
         Verb::Shards { shard } => cluster::shards(&out, &client()?, shard).await,
+        Verb::Dashboard(options) => dashboard::dashboard(&out, client()?, options, &cli.endpoint).await,
         Verb::Locate { container, name } => cluster::locate(&out, &client()?, &container, &name).await,
         Verb::Check { .. } => cluster::check(&out, &client()?).await,
         Verb::Events { after } => cluster::events(&out, &client()?, after).await,
