@@ -4,7 +4,7 @@
 
 use phoenixmldb_cli::demo::local::LocalCluster;
 use phoenixmldb_cli::demo::orders;
-use phoenixmldb_client::v1::{ContainerOptions, QueryOptions, TypedValue, Variable};
+use phoenixmldb_client::v1::{Consistency, ContainerOptions, QueryOptions, TypedValue, Variable};
 use phoenixmldb_client::{Client, ClientError, Code};
 use phoenixmldb_cluster_tests::{PATIENT, alone, formed, ok, pc, refused};
 
@@ -109,11 +109,13 @@ async fn queries_over_all_shards() {
     assert!(text.contains("XPST0003"), "{text}");
     assert_eq!(ok(&pc(&at, &["query", "--method", "json", "map { 'a': 1 }"])), "{\"a\":1}\n");
 
-    // Two copies of three lost: no partial answer.
+    // Two copies of three lost: a strong query is refused, never answered in part.
     cluster.nodes[0].kill().unwrap();
     cluster.nodes[1].kill().unwrap();
     let only = phoenixmldb_cluster_tests::client(vec![cluster.nodes[2].client.clone()]);
-    let refusal = only.query("count(collection('orders')//order)").await.unwrap_err();
+    let strong = QueryOptions { consistency: Consistency::Strong.into(), ..QueryOptions::default() };
+    let asked = only.query_with("count(collection('orders')//order)", Vec::new(), strong).await;
+    let refusal = asked.unwrap_err();
     assert!(
         matches!(refusal.code(), Some(Code::ClockUnavailable | Code::NoQuorum | Code::ShardUnavailable)),
         "{refusal}"
