@@ -15,7 +15,7 @@ pub struct Cli {
     /// Context to use instead of the current one [env: PHOENIXMLDB_CONTEXT=]
     #[arg(long, global = true)]
     pub context: Option<String>,
-    /// How results are printed [default: text]
+    /// How results are printed; for query its output method [default: text; query: xml]
     #[arg(short, long, global = true, value_enum)]
     pub output: Option<Output>,
     /// The same as --output json
@@ -53,6 +53,14 @@ pub enum Output {
     Wide,
     /// For programs; also valid YAML
     Json,
+    /// Only query: markup.
+    Xml,
+    /// Only query: HTML.
+    Html,
+    /// Only query: HTML written as XML.
+    Xhtml,
+    /// Only query: every kind of item, as it could be written in a query.
+    Adaptive,
 }
 
 /// When states are coloured.
@@ -163,7 +171,7 @@ pub enum Verb {
         if_exists: bool,
     },
     /// Run a query
-    Query(Query),
+    Query(Box<Query>),
     /// Contexts: which cluster commands talk to
     #[command(subcommand)]
     Context(ContextVerb),
@@ -338,6 +346,13 @@ pub struct Put {
 
 /// `query`
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  phoenixmldb-cluster query \"count(collection('orders')//order)\"
+  phoenixmldb-cluster query --container orders --timing 'sum(collection()//total)'
+  phoenixmldb-cluster query --input order.xml '//total/string()'
+  phoenixmldb-cluster query --local -o json 'map { \"a\": 1 }'
+Values: --var n=5 has the type the query declares for $n; --var 'd:=xs:date(\"2024-02-29\")' is an expression.")]
 pub struct Query {
     /// The query; - for standard input
     #[arg(required_unless_present = "file")]
@@ -345,30 +360,92 @@ pub struct Query {
     /// File with the query
     #[arg(short, long, conflicts_with = "query")]
     pub file: Option<PathBuf>,
-    /// External variable, name=value
-    #[arg(short = 'v', long = "variable")]
+    /// External variable: name=value, or name:=expression; Q{uri}local for a name in a namespace
+    #[arg(short = 'v', long = "var", alias = "variable", value_name = "NAME=VALUE")]
     pub variables: Vec<String>,
     /// Print how it would run instead
     #[arg(long)]
     pub explain: bool,
-    /// Container of collection() without argument
-    #[arg(long, default_value = "")]
-    pub container: String,
-    /// Most items [default: 10000]
-    #[arg(long, default_value_t = 0)]
-    pub max_results: u64,
-    /// Stop at the bound instead of failing
-    #[arg(long)]
-    pub truncate: bool,
-    /// How items are written: xml, html, xhtml, text, json, adaptive
-    #[arg(long, default_value = "xml")]
-    pub method: String,
     /// Lines and indentation for people
     #[arg(long)]
     pub indent: bool,
-    /// Print times and shards on stderr
+    /// Most items [default: 10000 in a cluster, no bound here]
+    #[arg(long, value_name = "ITEMS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_results: Option<u64>,
+    /// Stop at the bound instead of failing
+    #[arg(long)]
+    pub truncate: bool,
+    /// Print times on stderr, and what each shard did
     #[arg(long)]
     pub timing: bool,
+    /// The output method, as -o
+    #[arg(long, hide = true, value_parser = ["xml", "html", "xhtml", "text", "json", "adaptive"])]
+    pub method: Option<String>,
+    /// In a cluster
+    #[command(flatten)]
+    pub cluster: ClusterQuery,
+    /// On this machine
+    #[command(flatten)]
+    pub local: LocalQuery,
+}
+
+impl Query {
+    /// Whether it is evaluated here.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        self.local.local || self.local.input.is_some()
+    }
+}
+
+/// `query` over the containers of a cluster
+#[derive(Args, Debug)]
+#[command(next_help_heading = "In a cluster")]
+pub struct ClusterQuery {
+    /// Container of collection() without argument
+    #[arg(long, default_value = "", conflicts_with = "local_only")]
+    pub container: String,
+    /// Ask only the shard of this key
+    #[arg(long, conflicts_with = "local_only")]
+    pub shard_key: Option<String>,
+    /// auto, strong or stale
+    #[arg(long, default_value = "auto", value_parser = ["auto", "strong", "stale"], conflicts_with = "local_only")]
+    pub consistency: String,
+    /// Answer without the shards that are down
+    #[arg(long, conflicts_with = "local_only")]
+    pub allow_partial: bool,
+    /// One JSON object per item: text, kind, document
+    #[arg(long, conflicts_with = "local_only")]
+    pub records: bool,
+}
+
+/// `query` without a cluster
+#[derive(Args, Debug)]
+#[command(next_help_heading = "On this machine, without a cluster")]
+pub struct LocalQuery {
+    /// Evaluate here, without an input document
+    #[arg(long, group = "local_only")]
+    pub local: bool,
+    /// Evaluate here, with this document as context item; - for standard input
+    #[arg(long, value_name = "FILE", group = "local_only")]
+    pub input: Option<PathBuf>,
+    /// Let doc(), collection() and unparsed-text() read below this folder; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub allow_files: Vec<PathBuf>,
+    /// Where imported modules are found; repeatable
+    #[arg(long, value_name = "DIR")]
+    pub module_path: Vec<PathBuf>,
+    /// Most memory that values may hold, such as 256MB or 1GiB [default: 1GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub limit_memory: Option<bytesize::ByteSize>,
+    /// Most stack for functions that call each other [default: 256MiB]
+    #[arg(long, value_name = "BYTES")]
+    pub limit_stack: Option<bytesize::ByteSize>,
+    /// Most steps of evaluation [default: no bound]
+    #[arg(long, value_name = "STEPS")]
+    pub limit_steps: Option<u64>,
+    /// Longest written result [default: no bound]
+    #[arg(long, value_name = "BYTES")]
+    pub limit_output: Option<bytesize::ByteSize>,
 }
 
 /// `context`

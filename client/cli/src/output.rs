@@ -17,15 +17,19 @@ pub struct Out {
 }
 
 impl Out {
-    /// Writes in this way, as text unless told otherwise; `quiet` leaves notes out.
-    #[must_use]
-    pub fn new(kind: Option<Output>, quiet: bool, color: Color) -> Self {
+    /// Writes in this way, as text unless told otherwise; `quiet` leaves notes out. Error: an output method, which only
+    /// queries have.
+    pub fn new(kind: Option<Output>, quiet: bool, color: Color) -> Result<Self, CliError> {
+        let kind = kind.unwrap_or_default();
+        if matches!(kind, Output::Xml | Output::Html | Output::Xhtml | Output::Adaptive) {
+            return Err(CliError::usage("only query prints xml, html, xhtml or adaptive").next("-o text, or -o json"));
+        }
         let color = match color {
             Color::Always => true,
             Color::Never => false,
             Color::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
         };
-        Self { kind: kind.unwrap_or_default(), quiet, color }
+        Ok(Self { kind, quiet, color })
     }
 
     /// Whether programs read it.

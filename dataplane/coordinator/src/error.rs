@@ -267,6 +267,8 @@ impl CoordinatorError {
             Self::ClockUnavailable { .. } => Code::ClockUnavailable,
             Self::WrongEpoch { .. } => Code::WrongEpoch,
             Self::Deadline { .. } => Code::DeadlineExceeded,
+            // Bounds of the engine, such as its memory.
+            Self::Query { code, .. } if code.starts_with("PXLM") => Code::QueryLimit,
             Self::Query { code, .. } => {
                 // Static errors of the specifications are XPST and XQST; everything else happens while running.
                 let is_static = code.starts_with("XPST") || code.starts_with("XQST");

@@ -175,6 +175,10 @@ impl TreeBuilder {
 }
 
 impl EventSink for TreeBuilder {
+    fn held_bytes(&self) -> usize {
+        self.columns.bytes()
+    }
+
     fn start_document(&mut self) -> Result<(), SinkError> {
         let pre = self.push(NodeKind::Document, NameId::NONE)?;
         self.open.push(pre);

@@ -43,6 +43,11 @@ pub trait EventSink {
     /// A processing instruction.
     fn processing_instruction(&mut self, target: &str, data: &str) -> Result<(), SinkError>;
 
+    /// Bytes that the sink holds of what it was sent.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
     /// A node that is no document and no attribute, with everything below it, of a tree without namespace declarations.
     /// Equal to sending its events one by one, which is what it does unless the sink knows better.
     fn subtree(&mut self, tree: &Tree, pre: u32) -> Result<(), SinkError>

@@ -4,8 +4,10 @@
 
 use crate::atomic::{Atomic, MapKey};
 use crate::error::Result;
+use crate::item::Item;
 use crate::names::QName;
 use crate::sequence::Sequence;
+use crate::size;
 use crate::types::SequenceType;
 use hashbrown::HashMap;
 use std::any::Any;
@@ -48,6 +50,14 @@ pub trait Callable: Send + Sync + Debug {
     fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence>;
     /// The implementation, for the evaluator to recognise its own functions.
     fn as_any(&self) -> &dyn Any;
+    /// Bytes that it holds.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
+    /// Gives away the values it holds, when it is dropped: however deep they nest, they are dropped one by one.
+    fn give_away(&mut self, into: &mut Vec<Sequence>) {
+        let _ = into;
+    }
 }
 
 /// A map: keys are equal by `op:same-key`. Entries keep the order in which their keys came.
@@ -55,6 +65,7 @@ pub trait Callable: Send + Sync + Debug {
 pub struct Map {
     entries: Vec<(Atomic, Sequence)>,
     index: HashMap<MapKey, usize>,
+    held_bytes: u64,
 }
 
 impl Map {
@@ -85,8 +96,10 @@ impl Map {
     /// Sets the value of a key; the new key replaces one that is the same. Returns whether the key was there.
     pub fn put(&mut self, key: Atomic, value: Sequence) -> bool {
         let place = key.map_key();
+        self.held_bytes = self.held_bytes.saturating_add(entry_bytes(&key, &value));
         if let Some(&at) = self.index.get(&place) {
-            self.entries[at] = (key, value);
+            let (key, value) = std::mem::replace(&mut self.entries[at], (key, value));
+            self.held_bytes = self.held_bytes.saturating_sub(entry_bytes(&key, &value));
             return true;
         }
         self.index.insert(place, self.entries.len());
@@ -97,16 +110,34 @@ impl Map {
     /// Removes a key.
     pub fn remove(&mut self, key: &Atomic) {
         if let Some(at) = self.index.remove(&key.map_key()) {
-            self.entries.remove(at);
+            let (key, value) = self.entries.remove(at);
+            self.held_bytes = self.held_bytes.saturating_sub(entry_bytes(&key, &value));
             for place in self.index.values_mut().filter(|place| **place > at) {
                 *place -= 1;
             }
         }
     }
 
+    /// Bytes that its entries hold.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
     /// The entries.
     pub fn iter(&self) -> impl Iterator<Item = (&Atomic, &Sequence)> {
         self.entries.iter().map(|(key, value)| (key, value))
+    }
+}
+
+/// Bytes of an entry, its place in the index included.
+fn entry_bytes(key: &Atomic, value: &Sequence) -> u64 {
+    (2 * (size::ITEM_BYTES + size::of_atomic(key))).saturating_add(size::of_member(value))
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        drop_all(self.entries.drain(..).map(|(_, value)| value));
     }
 }
 
@@ -125,13 +156,77 @@ impl FromIterator<(Atomic, Sequence)> for Map {
 #[derive(Clone, Debug, Default)]
 pub struct Array {
     members: Vec<Sequence>,
+    held_bytes: u64,
+}
+
+impl Drop for Array {
+    fn drop(&mut self) {
+        drop_all(self.members.drain(..));
+    }
+}
+
+/// Drops values that hold further values, however deep they nest, without recursion.
+pub fn drop_all(values: impl Iterator<Item = Sequence>) {
+    let mut pending = Vec::new();
+    let mut functions = Vec::new();
+    for value in values {
+        take_functions(value, &mut functions);
+        while let Some(function) = functions.pop() {
+            match function {
+                Function::Map(map) => {
+                    if let Ok(mut map) = Arc::try_unwrap(map) {
+                        pending.extend(map.entries.drain(..).map(|(_, value)| value));
+                    }
+                }
+                Function::Array(array) => {
+                    if let Ok(mut array) = Arc::try_unwrap(array) {
+                        pending.append(&mut array.members);
+                    }
+                }
+                Function::Callable(mut callable) => {
+                    if let Some(callable) = Arc::get_mut(&mut callable) {
+                        callable.give_away(&mut pending);
+                    }
+                }
+            }
+            for value in pending.drain(..) {
+                take_functions(value, &mut functions);
+            }
+        }
+    }
+}
+
+/// The functions of a value that nobody else holds.
+fn take_functions(value: Sequence, functions: &mut Vec<Function>) {
+    match value {
+        Sequence::One(Item::Function(function)) => functions.push(function),
+        Sequence::Many(mut items) => {
+            if items.iter().any(|item| matches!(item, Item::Function(_)))
+                && let Some(items) = Arc::get_mut(&mut items)
+            {
+                for item in items {
+                    if let Item::Function(function) = std::mem::replace(item, Item::integer(0)) {
+                        functions.push(function);
+                    }
+                }
+            }
+        }
+        Sequence::Empty | Sequence::One(_) | Sequence::Range(..) | Sequence::Nodes(..) => {}
+    }
 }
 
 impl Array {
     /// An array of these members.
     #[must_use]
     pub fn new(members: Vec<Sequence>) -> Self {
-        Self { members }
+        let held_bytes = members.iter().map(size::of_member).fold(0, u64::saturating_add);
+        Self { members, held_bytes }
+    }
+
+    /// Bytes that its members hold.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
     }
 
     /// The members.

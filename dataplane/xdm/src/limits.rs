@@ -26,3 +26,12 @@ pub const SUMMARY_MERGED_MAX: usize = 256;
 
 /// Rows from which on a tree is worth a summary, in rows: below, scanning is as quick.
 pub const SUMMARY_ROWS_MIN: u32 = 256;
+
+/// Memory that the values of one query may hold unless told otherwise, in bytes: a few queries side by side fit a server.
+pub const QUERY_MEMORY_BYTES_DEFAULT: u64 = 1 << 30;
+
+/// Stack that nested calls of one query may use unless told otherwise, in bytes: some 100,000 calls of small functions.
+pub const QUERY_STACK_BYTES_DEFAULT: u64 = 256 * 1024 * 1024;
+
+/// Longest range of integers that is made into single values where no meter is at hand, in items: 2 GiB of them.
+pub const RANGE_ITEMS_MAX: usize = 1 << 26;

@@ -6,6 +6,8 @@ use crate::Str;
 use crate::atomic::Atomic;
 use crate::error::{Result, fail};
 use crate::item::{Item, atomize_node};
+use crate::limits;
+use crate::meter::Limit;
 use crate::node::Node;
 use crate::tree::Tree;
 use std::sync::Arc;
@@ -160,8 +162,13 @@ impl Sequence {
         }
     }
 
-    /// `fn:data`: the typed values. Errors: FOTY0013 for functions other than arrays.
+    /// `fn:data`: the typed values. Errors: FOTY0013 for functions other than arrays; [`Limit::Memory`] for a range that
+    /// is longer than [`limits::RANGE_ITEMS_MAX`].
     pub fn atomize(&self) -> Result<Vec<Atomic>> {
+        if matches!(self, Self::Range(..)) && self.len() > limits::RANGE_ITEMS_MAX {
+            let message = format!("{} integers of a range do not fit into memory as single values", self.len());
+            return Err(Limit::Memory.exceeded(message));
+        }
         let mut values = Vec::with_capacity(self.len());
         match self {
             Self::Nodes(tree, rows) => {

@@ -57,6 +57,15 @@ pub(crate) struct Columns {
     pub(crate) ids: Vec<u32>,
 }
 
+/// Bytes of one row of the columns.
+pub const ROW_BYTES: usize = size_of::<NodeKind>() + size_of::<u16>() + 5 * size_of::<u32>();
+
+impl Columns {
+    pub(crate) fn bytes(&self) -> usize {
+        self.kind.len() * ROW_BYTES + self.text.len() + self.other.len()
+    }
+}
+
 /// An immutable tree. Shared by reference; a node is the tree and a row.
 #[derive(Debug)]
 pub struct Tree {
@@ -226,10 +235,9 @@ impl Tree {
         self.columns.ids.binary_search(&pre).is_ok()
     }
 
-    /// Bytes of memory held, for statistics.
+    /// Bytes of memory held, for statistics and bounds.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let row = size_of::<NodeKind>() + size_of::<u16>() + 5 * size_of::<u32>();
-        self.columns.kind.len() * row + self.columns.text.len() + self.columns.other.len()
+        size_of::<Self>() + self.columns.bytes()
     }
 }

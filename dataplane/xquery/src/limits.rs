@@ -3,14 +3,11 @@
 /// Deepest nesting of expressions, in levels: written queries stay under 100; dropping a tree uses the native stack.
 pub const QUERY_DEPTH_MAX: usize = 2_000;
 
-/// Longest chain of binary operators that lean to the left, in operators: such a chain is as deep as it is long.
+/// Highest tree of an expression, in levels: a chain of operators, calls or clauses is as deep as it is long.
 pub const QUERY_CHAIN_MAX: usize = 4_000;
 
 /// Longest module text, in bytes: offsets are 32 bits wide.
 pub const QUERY_BYTES_MAX: usize = 16 * 1024 * 1024;
-
-/// Deepest recursion of functions, in calls: about 2 KiB of stack each, so 100 MiB.
-pub const CALL_DEPTH_MAX: usize = 50_000;
 
 /// Stack that must be left before an expression is entered, in bytes; otherwise a new segment is taken.
 pub const STACK_RED_ZONE_BYTES: usize = 128 * 1024;

@@ -19,7 +19,10 @@ use phoenixmldb_client::{Client, ClusterClientOptions};
 
 /// Does what was asked.
 pub async fn run(cli: Cli) -> Result<Exit, CliError> {
-    let out = Out::new(if cli.json { Some(Output::Json) } else { cli.output }, cli.quiet, cli.color);
+    let output = if cli.json { Some(Output::Json) } else { cli.output };
+    // What -o means to a query is its output method.
+    let printed = if matches!(cli.verb, Verb::Query(_)) { None } else { output };
+    let out = Out::new(printed, cli.quiet, cli.color)?;
     let ask = Ask { yes: cli.yes, no_input: cli.no_input };
     let client = || -> Result<Client, CliError> {
         let nodes = resolve(&cli.endpoint, cli.context.as_deref())?;
@@ -59,7 +62,10 @@ pub async fn run(cli: Cli) -> Result<Exit, CliError> {
             client()?.delete_document(&container, &name, if_exists).await?;
             Ok(Exit::Ok)
         }
-        Verb::Query(query) => query::query(&out, &client()?, query).await,
+        Verb::Query(_) if matches!(output, Some(Output::Table | Output::Wide)) => {
+            Err(CliError::usage("a query prints its result by an output method").next("-o xml, json, text or adaptive"))
+        }
+        Verb::Query(query) => query::query(&out, *query, output, cli.timeout, client).await,
         Verb::Context(verb) => context::context(&out, verb),
         Verb::Demo(demo) => crate::demo::run(&out, demo).await,
         Verb::Completion { shell } => {

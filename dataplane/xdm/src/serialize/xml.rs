@@ -112,6 +112,10 @@ pub fn to_xml(node: &Node) -> String {
 }
 
 impl EventSink for XmlWriter {
+    fn held_bytes(&self) -> usize {
+        self.out.len()
+    }
+
     fn start_document(&mut self) -> Result<(), SinkError> {
         Ok(())
     }

@@ -13,7 +13,7 @@ use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::names::{XML_NAMESPACE, XMLNS_NAMESPACE, is_ncname};
 use phoenixmldb_xdm::update::{Attribute, Content};
 use phoenixmldb_xdm::{
-    Atomic, EventSink, Function, Item, Node, NodeKind, QName, Sequence, SinkError, Str, TreeBuilder,
+    Atomic, EventSink, Function, Item, Node, NodeKind, QName, Sequence, SinkError, Str, TreeBuilder, size,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -415,10 +415,14 @@ impl Evaluator {
             let (prefix, uri) = self.namespace_binding(prefix, content, env)?;
             return Ok(Sequence::from(Node::root_of(&phoenixmldb_xdm::builder::namespace_tree(&prefix, &uri))));
         }
+        let held = self.dynamic.meter.held_bytes();
         let tree = TreeBuilder::new(None).with_base_uri(context.base_uri.clone());
         let mut builder = Builder::over(tree, context);
         self.emit(construct, context, &mut builder, env)?;
-        Ok(Sequence::from(Node::root_of(&builder.finish().finish())))
+        let tree = builder.finish().finish();
+        self.dynamic.meter.settle(held);
+        self.hold(tree.bytes() as u64)?;
+        Ok(Sequence::from(Node::root_of(&tree)))
     }
 
     /// Sends the events of a constructor.
@@ -533,8 +537,7 @@ impl Evaluator {
                 let place = |error: Box<phoenixmldb_xdm::Error>| {
                     if part.span.end == 0 { error } else { error.at(part.span.start, part.span.end) }
                 };
-                let (red, segment) = (crate::limits::STACK_RED_ZONE_BYTES, crate::limits::STACK_SEGMENT_BYTES);
-                stacker::maybe_grow(red, segment, || self.emit(construct, context, builder, env)).map_err(place)
+                self.on_stack(|this| this.emit(construct, context, builder, env)).map_err(place)
             }
             Op::Sequence(parts) => {
                 for part in parts {
@@ -544,24 +547,51 @@ impl Evaluator {
             }
             // Under other modes for namespaces, what comes from an expression has to be copied.
             Op::Flwor(clauses, result) if builder.copy_preserve && builder.copy_inherit => {
-                self.tuples(clauses, env, &mut |this, env| {
+                let outer = std::mem::take(&mut self.kept_bytes);
+                let done = self.tuples(clauses, env, &mut |this, env| {
+                    let held = this.dynamic.meter.held_bytes();
                     this.content(result, builder, env)?;
+                    let kept = this.dynamic.meter.held_bytes().saturating_sub(held);
+                    this.kept_bytes = this.kept_bytes.saturating_add(kept);
                     Ok(true)
-                })?;
-                Ok(())
+                });
+                self.kept_bytes = outer;
+                done.map(|_| ())
             }
             _ => {
+                let held = self.dynamic.meter.held_bytes();
+                let before = builder.sink.held_bytes();
                 if let Some(view) = self.view(part, env) {
                     self.charge(view.range.len() + 1)?;
-                    return view
-                        .rows()
-                        .iter()
-                        .try_for_each(|pre| builder.node(&Node { tree: view.tree.clone(), pre: *pre }));
+                    for pre in view.rows() {
+                        builder.node(&Node { tree: view.tree.clone(), pre: *pre })?;
+                    }
+                    return self.hold((builder.sink.held_bytes() - before) as u64);
                 }
                 let value = self.eval(part, env)?;
-                builder.items(&value)
+                self.has_room(&value)?;
+                builder.items(&value)?;
+                // The value is gone once it is copied.
+                self.dynamic.meter.settle(held);
+                self.hold((builder.sink.held_bytes() - before) as u64)
             }
         }
+    }
+
+    /// Whether copies of the nodes of a value have room. Error: [`Limit::Memory`](phoenixmldb_xdm::Limit::Memory).
+    fn has_room(&self, value: &Sequence) -> Result<()> {
+        let below = |node: &Node| u64::from(node.tree.size(node.pre)) + 1;
+        let rows: u64 = match value {
+            Sequence::Nodes(tree, rows) => rows.iter().map(|&pre| u64::from(tree.size(pre)) + 1).sum(),
+            Sequence::Many(items) => items.iter().filter_map(Item::as_node).map(below).sum(),
+            Sequence::One(item) => item.as_node().map_or(0, below),
+            Sequence::Range(..) => value.len() as u64,
+            Sequence::Empty => 0,
+        };
+        let held = self.dynamic.meter.held_bytes();
+        self.hold(rows.saturating_mul(phoenixmldb_xdm::tree::ROW_BYTES as u64))?;
+        self.dynamic.meter.settle(held);
+        Ok(())
     }
 
     pub(super) fn ncname(&mut self, name: &Naming, env: &mut Env, code: &'static str, what: &str) -> Result<Str> {

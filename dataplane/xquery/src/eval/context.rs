@@ -6,9 +6,10 @@ use super::routes::RouteState;
 use crate::compile::plan::Program;
 use crate::context::{DynamicContext, StaticContext};
 use crate::functions::regex::XPathRegex;
+use crate::limits;
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::update::PendingUpdates;
-use phoenixmldb_xdm::{Atomic, Function, Item, Node, QName, Sequence, Str};
+use phoenixmldb_xdm::{Atomic, Function, Item, Limit, Node, QName, Sequence, Str, size};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,8 +54,10 @@ pub struct Evaluator {
     pub(crate) globals: Vec<GlobalState>,
     /// Focus of the query body and of declared variables.
     pub(crate) initial: Option<Focus>,
-    /// Calls that have not returned.
-    pub(crate) depth: usize,
+    /// Stack segments in use, beyond the thread's own stack.
+    segments: u64,
+    /// Bytes that the tuples of the FLWOR expression at work left in its result; `u64::MAX` when it keeps all of them.
+    pub(super) kept_bytes: u64,
     /// Arguments of a tail call on its way to the function's loop.
     pub(crate) tail: Option<Vec<Sequence>>,
     pub(crate) routes: Vec<RouteState>,
@@ -104,7 +107,8 @@ impl Evaluator {
             program,
             globals,
             initial,
-            depth: 0,
+            segments: 0,
+            kept_bytes: 0,
             tail: None,
             routes,
             joins,
@@ -115,6 +119,39 @@ impl Evaluator {
             home: 0,
             parked: vec![None],
         }
+    }
+
+    /// Runs `f` with enough stack below it. Error: [`Limit::Stack`], when that would be more than the meter allows.
+    pub(crate) fn on_stack<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if stacker::remaining_stack().is_some_and(|left| left >= limits::STACK_RED_ZONE_BYTES) {
+            return f(self);
+        }
+        let max = self.dynamic.meter.stack_bytes_max();
+        if (self.segments + 1) * limits::STACK_SEGMENT_BYTES as u64 > max {
+            let max = phoenixmldb_xdm::meter::bytes_text(max);
+            return Err(
+                Limit::Stack.exceeded(format!("functions call each other so deeply that {max} of stack are used up"))
+            );
+        }
+        self.segments += 1;
+        let result = stacker::grow(limits::STACK_SEGMENT_BYTES, || f(self));
+        self.segments -= 1;
+        result
+    }
+
+    /// Takes bytes for what an expression makes. Error: [`Limit::Memory`].
+    pub(crate) fn hold(&self, bytes: u64) -> Result<()> {
+        self.dynamic.meter.hold(bytes)
+    }
+
+    /// The items of several sequences one after the other. Error: [`Limit::Memory`].
+    pub(crate) fn concat(&self, parts: Vec<Sequence>) -> Result<Sequence> {
+        let parts_with_items = parts.iter().filter(|part| !part.is_empty()).count();
+        if parts_with_items > 1 {
+            let items = parts.iter().fold(0_usize, |items, part| items.saturating_add(part.len()));
+            self.hold(size::places(items))?;
+        }
+        Ok(Sequence::concat(parts))
     }
 
     /// Calls a function item. The arguments must be as many as its parameters; a callable converts them itself.
@@ -191,6 +228,21 @@ impl CallContext<'_> {
     /// Calls a function item.
     pub fn call(&mut self, function: &Function, args: Vec<Sequence>) -> Result<Sequence> {
         self.evaluator.call(function, args)
+    }
+
+    /// Takes bytes for what the function makes. Error: [`Limit::Memory`](phoenixmldb_xdm::Limit::Memory).
+    pub fn hold(&self, bytes: usize) -> Result<()> {
+        self.evaluator.dynamic.meter.hold(bytes as u64)
+    }
+
+    /// Whether so many bytes more can be held, without taking them.
+    /// Error: [`Limit::Memory`](phoenixmldb_xdm::Limit::Memory).
+    pub fn fits(&self, bytes: usize) -> Result<()> {
+        let meter = &self.evaluator.dynamic.meter;
+        let held = meter.held_bytes();
+        meter.hold(bytes as u64)?;
+        meter.settle(held);
+        Ok(())
     }
 
     /// Charges steps of work to the query's meter.

@@ -10,7 +10,7 @@ use crate::compile::plan::{Clause, GroupKey, Plan, Slot, SortKey, Window, Window
 use phoenixmldb_xdm::atomic::{MapKey, compare};
 use phoenixmldb_xdm::error::{Error, Result};
 use phoenixmldb_xdm::types::{Occurrence, SequenceType};
-use phoenixmldb_xdm::{Atomic, Item, Sequence};
+use phoenixmldb_xdm::{Atomic, Item, Sequence, size};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
@@ -20,13 +20,27 @@ type Sink<'s> = &'s mut dyn FnMut(&mut Evaluator, &mut Env) -> Result<bool>;
 impl Evaluator {
     pub(super) fn flwor(&mut self, clauses: &[Clause], result: &Plan, env: &mut Env) -> Result<Sequence> {
         let mut items: Vec<Item> = Vec::new();
-        self.tuples(clauses, env, &mut |this, env| {
-            match this.eval(result, env)? {
+        let outer = std::mem::take(&mut self.kept_bytes);
+        let done = self.tuples(clauses, env, &mut |this, env| {
+            let held = this.dynamic.meter.held_bytes();
+            let value = this.eval(result, env)?;
+            this.hold(size::places(value.len()))?;
+            let kept = this.dynamic.meter.held_bytes().saturating_sub(held);
+            this.kept_bytes = this.kept_bytes.saturating_add(kept);
+            match value {
                 Sequence::One(item) => items.push(item),
                 other => other.append_to(&mut items),
             }
             Ok(true)
-        })?;
+        });
+        self.kept_bytes = outer;
+        done?;
+        // Values of variables out of scope are not kept until the function returns.
+        for clause in clauses {
+            if let Clause::For { slot, .. } | Clause::Let { slot, .. } = clause {
+                env.slots[*slot] = Sequence::Empty;
+            }
+        }
         Ok(Sequence::from(items))
     }
 
@@ -38,12 +52,15 @@ impl Evaluator {
         env: &mut Env,
     ) -> Result<bool> {
         let mut result = every;
-        self.tuples(clauses, env, &mut |this, env| {
+        let outer = std::mem::take(&mut self.kept_bytes);
+        let done = self.tuples(clauses, env, &mut |this, env| {
             if this.truth(condition, env)? != every {
                 result = !every;
             }
             Ok(result == every)
-        })?;
+        });
+        self.kept_bytes = outer;
+        done?;
         Ok(result)
     }
 
@@ -58,16 +75,19 @@ impl Evaluator {
         match &clauses[at] {
             Clause::OrderBy { keys, bound } => {
                 for tuple in self.ordered(before, keys, bound, env)? {
+                    let (held, kept) = (self.dynamic.meter.held_bytes(), self.kept_bytes);
                     for (slot, value) in bound.iter().zip(tuple) {
                         env.slots[*slot] = value;
                     }
                     if !self.clauses(after, &mut counts, env, sink)? {
                         return Ok(false);
                     }
+                    self.end_tuple(held, kept);
                 }
             }
             Clause::GroupBy { keys, others } => {
                 for group in self.grouped(before, keys, others, env)? {
+                    let (held, kept) = (self.dynamic.meter.held_bytes(), self.kept_bytes);
                     for (slot, parts) in others.iter().zip(group.others) {
                         env.slots[*slot] = Sequence::concat(parts);
                     }
@@ -77,6 +97,7 @@ impl Evaluator {
                     if !self.clauses(after, &mut counts, env, sink)? {
                         return Ok(false);
                     }
+                    self.end_tuple(held, kept);
                 }
             }
             _ => unreachable!("found as one of the two"),
@@ -84,8 +105,27 @@ impl Evaluator {
         Ok(true)
     }
 
+    /// What a tuple made and did not leave in the result is gone.
+    fn end_tuple(&self, held: u64, kept: u64) {
+        if self.kept_bytes != u64::MAX {
+            self.dynamic.meter.settle(held.saturating_add(self.kept_bytes - kept));
+        }
+    }
+
+    /// Collects tuples, which keep all they hold.
+    fn collect(&mut self, before: &[Clause], env: &mut Env, sink: Sink<'_>) -> Result<()> {
+        let kept = std::mem::replace(&mut self.kept_bytes, u64::MAX);
+        let done = self.on_stack(|this| this.tuples(before, env, sink));
+        self.kept_bytes = kept;
+        done.map(|_| ())
+    }
+
     /// Sends every tuple that the clauses make of the current one to the sink. `counts` belongs to the clauses.
     fn clauses(&mut self, clauses: &[Clause], counts: &mut [i64], env: &mut Env, sink: Sink<'_>) -> Result<bool> {
+        self.on_stack(|this| this.first_clause(clauses, counts, env, sink))
+    }
+
+    fn first_clause(&mut self, clauses: &[Clause], counts: &mut [i64], env: &mut Env, sink: Sink<'_>) -> Result<bool> {
         let Some((clause, rest)) = clauses.split_first() else { return sink(self, env) };
         match clause {
             Clause::For { slot, declared_type, allowing_empty, position, input } => {
@@ -103,8 +143,9 @@ impl Evaluator {
                     }
                     return self.clauses(rest, later, env, sink);
                 }
-                self.charge(input.len())?;
                 for (index, item) in input.iter().enumerate() {
+                    self.charge(1)?;
+                    let (held, kept) = (self.dynamic.meter.held_bytes(), self.kept_bytes);
                     if let Some(wanted) = declared_type {
                         check_item(&item, wanted)?;
                     }
@@ -115,6 +156,7 @@ impl Evaluator {
                     if !self.clauses(rest, later, env, sink)? {
                         return Ok(false);
                     }
+                    self.end_tuple(held, kept);
                 }
                 Ok(true)
             }
@@ -143,18 +185,22 @@ impl Evaluator {
                 let Some(matches) = self.join_matches(join, &input, env)? else {
                     self.charge(input.len())?;
                     for item in input.iter() {
+                        let (held, kept) = (self.dynamic.meter.held_bytes(), self.kept_bytes);
                         env.slots[join.slot] = Sequence::One(item);
                         if self.truth(&join.condition, env)? && !self.clauses(rest, later, env, sink)? {
                             return Ok(false);
                         }
+                        self.end_tuple(held, kept);
                     }
                     return Ok(true);
                 };
                 for place in matches.places() {
+                    let (held, kept) = (self.dynamic.meter.held_bytes(), self.kept_bytes);
                     env.slots[join.slot] = Sequence::from(input.get(place as usize));
                     if !self.clauses(rest, later, env, sink)? {
                         return Ok(false);
                     }
+                    self.end_tuple(held, kept);
                 }
                 Ok(true)
             }
@@ -182,7 +228,7 @@ impl Evaluator {
         env: &mut Env,
     ) -> Result<Vec<Vec<Sequence>>> {
         let mut tuples: Vec<(Vec<Option<Atomic>>, Vec<Sequence>)> = Vec::new();
-        self.tuples(before, env, &mut |this, env| {
+        self.collect(before, env, &mut |this, env| {
             let mut values = Vec::with_capacity(keys.len());
             for key in keys {
                 values.push(match this.optional_atomic(&key.key, env)? {
@@ -190,13 +236,20 @@ impl Evaluator {
                     value => value,
                 });
             }
+            this.hold(size::places(2 + values.len() + bound.len()))?;
             tuples.push((values, bound.iter().map(|slot| env.slots[*slot].clone()).collect()));
             Ok(true)
         })?;
-        self.charge(tuples.len() * (tuples.len().max(1).ilog2() as usize + 1))?;
         let how: Vec<compare::Comparison> = keys.iter().map(|key| self.comparison(&key.collation)).collect();
         let mut failed: Option<Box<Error>> = None;
         tuples.sort_by(|(a, _), (b, _)| {
+            // After an error everything is equal, which ends the sorting soon.
+            if failed.is_some() {
+                return Ordering::Equal;
+            }
+            if let Err(error) = self.charge(1) {
+                failed = Some(error);
+            }
             for (index, key) in keys.iter().enumerate() {
                 let order = match sort_order(&a[index], &b[index], key.empty_greatest, &how[index]) {
                     Ok(order) => order,
@@ -222,7 +275,7 @@ impl Evaluator {
         let mut groups: Vec<Group> = Vec::new();
         let mut index: HashMap<Vec<Option<MapKey>>, usize> = HashMap::new();
         let how: Vec<compare::Comparison> = keys.iter().map(|key| self.comparison(&key.collation)).collect();
-        self.tuples(before, env, &mut |this, env| {
+        self.collect(before, env, &mut |this, env| {
             let mut values = Vec::with_capacity(keys.len());
             let mut place = Vec::with_capacity(keys.len());
             for (key, how) in keys.iter().zip(&how) {
@@ -245,10 +298,13 @@ impl Evaluator {
                 env.slots[key.slot] = value.clone();
                 values.push(value);
             }
+            let mut grown = 0;
             let at = *index.entry(place).or_insert_with(|| {
+                grown = size::places(2 * keys.len() + 4);
                 groups.push(Group { keys: values, others: vec![Vec::new(); others.len()] });
                 groups.len() - 1
             });
+            this.hold(grown + size::places(others.len()))?;
             for (parts, slot) in groups[at].others.iter_mut().zip(others) {
                 parts.push(env.slots[*slot].clone());
             }
@@ -288,7 +344,9 @@ impl Evaluator {
         env: &mut Env,
         sink: Sink<'_>,
     ) -> Result<bool> {
-        let input: Vec<Item> = self.eval(&window.input, env)?.iter().collect();
+        let input = self.eval(&window.input, env)?;
+        self.hold(size::places(input.len()))?;
+        let input: Vec<Item> = input.iter().collect();
         let mut start = 0;
         while start < input.len() {
             self.charge(1)?;

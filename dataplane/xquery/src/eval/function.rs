@@ -6,13 +6,39 @@ use super::convert::{cast_list, convert, mismatch};
 use crate::compile::builtins;
 use crate::compile::plan::{Builtin, FunctionPlan, FunctionRef, OpenArgs, Plan, Slot};
 use crate::context::StaticContext;
-use crate::limits;
 use phoenixmldb_xdm::error::{Result, fail};
-use phoenixmldb_xdm::function::{Callable, Signature};
+use phoenixmldb_xdm::function::{Array, Callable, Signature, drop_all};
 use phoenixmldb_xdm::types::{ItemType, Occurrence, SequenceType};
-use phoenixmldb_xdm::{AtomicType, Function, Item, QName, Sequence};
+use phoenixmldb_xdm::{AtomicType, Function, Item, QName, Sequence, size};
 use std::any::Any;
 use std::sync::Arc;
+
+/// Functions that take a range without making its integers: the memory for them is taken for all others.
+const TAKES_RANGES: [&str; 20] = [
+    "apply",
+    "boolean",
+    "codepoints-to-string",
+    "count",
+    "data",
+    "empty",
+    "error",
+    "exactly-one",
+    "exists",
+    "filter",
+    "fold-left",
+    "fold-right",
+    "for-each",
+    "for-each-pair",
+    "head",
+    "not",
+    "subsequence",
+    "sum",
+    "tail",
+    "zero-or-one",
+];
+
+/// Most steps that one call of a built-in function is charged for its arguments, in items: a range may have any length.
+const CHARGED_PER_CALL_MAX: usize = 1 << 20;
 
 /// The evaluator behind what a callable is given.
 fn evaluator(ctx: &mut dyn Any) -> &mut Evaluator {
@@ -60,6 +86,12 @@ struct PlanItem {
     home: usize,
 }
 
+impl Drop for PlanItem {
+    fn drop(&mut self) {
+        drop_all(self.captured.drain(..).map(|(_, value)| value));
+    }
+}
+
 impl Callable for PlanItem {
     fn name(&self) -> Option<&QName> {
         self.plan.name.as_ref()
@@ -75,6 +107,12 @@ impl Callable for PlanItem {
     }
     fn call(&self, args: Vec<Sequence>, ctx: &mut dyn Any) -> Result<Sequence> {
         evaluator(ctx).at_home(self.home, |evaluator| evaluator.call_plan(&self.plan, args, &self.captured))
+    }
+    fn held_bytes(&self) -> u64 {
+        self.captured.iter().map(|(_, value)| size::ITEM_BYTES + size::of_sequence(value)).sum()
+    }
+    fn give_away(&mut self, into: &mut Vec<Sequence>) {
+        into.extend(self.captured.drain(..).map(|(_, value)| value));
     }
     fn as_any(&self) -> &dyn Any {
         self
@@ -148,7 +186,24 @@ struct PartialItem {
     args: Vec<Option<Sequence>>,
 }
 
+impl Drop for PartialItem {
+    fn drop(&mut self) {
+        let mut values = Vec::new();
+        self.give_away(&mut values);
+        drop_all(values.into_iter());
+    }
+}
+
+/// Puts a function that holds nothing in the place of another.
+fn taken(function: &mut Function) -> Sequence {
+    Sequence::One(Item::Function(std::mem::replace(function, Function::from(Array::default()))))
+}
+
 impl Callable for PartialItem {
+    fn give_away(&mut self, into: &mut Vec<Sequence>) {
+        into.extend(self.args.drain(..).flatten());
+        into.push(taken(&mut self.function));
+    }
     fn name(&self) -> Option<&QName> {
         None
     }
@@ -179,7 +234,16 @@ struct CoercedItem {
     signature: Arc<Signature>,
 }
 
+impl Drop for CoercedItem {
+    fn drop(&mut self) {
+        drop_all(std::iter::once(taken(&mut self.function)));
+    }
+}
+
 impl Callable for CoercedItem {
+    fn give_away(&mut self, into: &mut Vec<Sequence>) {
+        into.push(taken(&mut self.function));
+    }
     fn name(&self) -> Option<&QName> {
         match &self.function {
             Function::Callable(callable) => callable.name(),
@@ -325,7 +389,36 @@ impl Evaluator {
                 error
             })?;
         }
-        (builtin.entry.run)(&mut CallContext { static_context: context, focus, evaluator: self }, args)
+        for arg in &args {
+            if matches!(arg, Sequence::Range(..)) && !TAKES_RANGES.contains(&builtin.entry.local) {
+                self.hold(size::places(arg.len()))?;
+            }
+        }
+        let steps = args.iter().map(Sequence::len).fold(1, usize::saturating_add);
+        self.charge(steps.min(CHARGED_PER_CALL_MAX))?;
+        let mut call = CallContext { static_context: context, focus, evaluator: self };
+        let result = (builtin.entry.run)(&mut call, args)?;
+        self.hold_result(builtin, &result)?;
+        Ok(result)
+    }
+
+    /// Takes bytes for what a built-in function made: texts, places of a sequence, entries of maps and arrays. Trees are
+    /// taken where they are made, because a function that gives a node has rarely made it.
+    fn hold_result(&self, builtin: &Builtin, result: &Sequence) -> Result<()> {
+        let makes_texts =
+            matches!(builtin.result.item, ItemType::Atomic(AtomicType::String)) || builtin.entry.local == "data";
+        match result {
+            Sequence::One(Item::Atomic(value)) if makes_texts => self.hold(size::of_atomic(value)),
+            Sequence::One(item @ Item::Function(Function::Map(_) | Function::Array(_))) => {
+                self.hold(size::of_item(item))
+            }
+            Sequence::Many(items) => {
+                let texts: u64 = if makes_texts { items.iter().map(size::of_item).sum() } else { 0 };
+                self.hold(size::places(items.len()) + texts)
+            }
+            Sequence::Nodes(_, rows) => self.hold(4 * rows.len() as u64),
+            Sequence::Empty | Sequence::One(_) | Sequence::Range(..) => Ok(()),
+        }
     }
 
     /// Calls a declared or inline function. A tail call of itself comes back here and loops.
@@ -338,11 +431,6 @@ impl Evaluator {
         let Some(body) = &plan.body else {
             return Err(fail("XPDY0002", "an external function has no implementation"));
         };
-        if self.depth >= limits::CALL_DEPTH_MAX {
-            let max = limits::CALL_DEPTH_MAX;
-            return Err(fail("XQDY0900", format!("functions are called more than {max} levels deep")));
-        }
-        self.depth += 1;
         let mut env = Env::new(plan.slots, None);
         let mut args = args;
         let result = loop {
@@ -354,7 +442,6 @@ impl Evaluator {
                 Err(error) => break Err(error),
             }
         };
-        self.depth -= 1;
         let result = result.and_then(|value| match &plan.result {
             Some(wanted) => convert(value, wanted),
             None => Ok(value),

@@ -40,7 +40,7 @@ use context::{Env, GlobalState, array_member, no_context_item};
 use phoenixmldb_xdm::error::{Error, Result, fail};
 use phoenixmldb_xdm::function::{Array, Map};
 use phoenixmldb_xdm::update::PendingUpdates;
-use phoenixmldb_xdm::{Atomic, Function, Item, Sequence, Str};
+use phoenixmldb_xdm::{Atomic, Function, Item, Limit, Sequence, Str, size};
 use std::sync::Arc;
 
 /// Runs a program: its value, and the updates it asks for, which are compatible with each other.
@@ -104,9 +104,23 @@ impl Evaluator {
             Op::Local(slot) => return Ok(env.slots[*slot].clone()),
             _ => {}
         }
-        let result =
-            stacker::maybe_grow(limits::STACK_RED_ZONE_BYTES, limits::STACK_SEGMENT_BYTES, || self.op(&plan.op, env));
+        let held = self.dynamic.meter.held_bytes();
+        let result = self.on_stack(|this| {
+            this.charge(1)?;
+            this.op(&plan.op, env)
+        });
+        if let Ok(value) = &result {
+            self.keep(held, value);
+        }
         result.map_err(|error| if plan.span.end == 0 { error } else { error.at(plan.span.start, plan.span.end) })
+    }
+
+    /// What an expression made is gone but for its value: gives the rest back.
+    pub(crate) fn keep(&self, held: u64, value: &Sequence) {
+        let meter = &self.dynamic.meter;
+        if meter.held_bytes() > held {
+            meter.settle(held.saturating_add(size::of_sequence(value)));
+        }
     }
 
     /// Charges steps of work; the shared meter is told about a thousand at a time.
@@ -131,12 +145,14 @@ impl Evaluator {
             Op::Last => Sequence::from(Atomic::count(env.focus.as_ref().ok_or_else(no_context_item)?.size)),
             Op::Sequence(parts) => {
                 let parts = parts.iter().map(|part| self.eval(part, env)).collect::<Result<Vec<_>>>()?;
-                Sequence::concat(parts)
+                self.concat(parts)?
             }
             Op::Let(slot, declared, value, body) => {
                 let value = self.eval(value, env)?;
                 env.slots[*slot] = self.bound(value, declared.as_ref())?;
-                return self.eval(body, env);
+                let result = self.eval(body, env);
+                env.slots[*slot] = Sequence::Empty;
+                return result;
             }
             Op::Flwor(clauses, result) => self.flwor(clauses, result, env)?,
             Op::Quantified(every, clauses, condition) => self.quantified(*every, clauses, condition, env)?.into(),
@@ -198,7 +214,9 @@ impl Evaluator {
                 let mut text = String::new();
                 for part in parts {
                     if let Some(value) = self.optional_atomic(part, env)? {
-                        text.push_str(&value.to_str());
+                        let value = value.to_str();
+                        self.hold(value.len() as u64)?;
+                        text.push_str(&value);
                     }
                 }
                 Sequence::string(text)
@@ -206,19 +224,22 @@ impl Evaluator {
             Op::Join(parts) => {
                 let mut text = String::new();
                 for part in parts {
-                    text.push_str(&joined(&self.eval(part, env)?)?);
+                    let part = joined(&self.eval(part, env)?)?;
+                    self.hold(part.len() as u64)?;
+                    text.push_str(&part);
                 }
                 Sequence::string(text)
             }
             Op::Set(op, parts) => self.node_set(*op, parts, env)?,
             Op::SimpleMap(left, right) => {
                 let input = self.eval(left, env)?;
-                let mut parts = Vec::with_capacity(input.len());
+                let mut parts = Vec::new();
                 self.for_each_focus(&input, env, |this, env| {
+                    this.hold(size::ITEM_BYTES)?;
                     parts.push(this.eval(right, env)?);
                     Ok(())
                 })?;
-                Sequence::concat(parts)
+                self.concat(parts)?
             }
             Op::Filter(base, predicates) => {
                 let base = self.eval(base, env)?;
@@ -269,11 +290,17 @@ impl Evaluator {
             Op::Map(entries) => self.map(entries, env)?,
             Op::SquareArray(members) => {
                 let members = members.iter().map(|member| self.eval(member, env)).collect::<Result<Vec<_>>>()?;
-                Sequence::from(Item::Function(Array::new(members).into()))
+                let array = Array::new(members);
+                self.hold(array.held_bytes())?;
+                Sequence::from(Item::Function(array.into()))
             }
             Op::CurlyArray(content) => {
-                let members = self.eval(content, env)?.iter().map(Sequence::One).collect();
-                Sequence::from(Item::Function(Array::new(members).into()))
+                let content = self.eval(content, env)?;
+                self.hold(size::places(2 * content.len()))?;
+                let members = content.iter().map(Sequence::One).collect();
+                let array = Array::new(members);
+                self.hold(array.held_bytes())?;
+                Sequence::from(Item::Function(array.into()))
             }
             Op::Lookup(base, key) => self.lookup(base, key, env)?,
             Op::Construct(construct, context) => self.construct(construct, context, env)?,
@@ -295,6 +322,12 @@ impl Evaluator {
         let given = if global.external { self.dynamic.variables.get(&global.name).cloned() } else { None };
         let value = match (given, &global.value) {
             (Some(value), _) => {
+                // A value without a type, such as one of a command line, takes the declared one.
+                let untyped = |item: Item| matches!(item, Item::Atomic(Atomic::Untyped(_)));
+                let value = match &global.declared_type {
+                    Some(wanted) if value.iter().all(untyped) => convert::convert(value, wanted)?,
+                    _ => value,
+                };
                 if let Some(wanted) = &global.declared_type
                     && !wanted.matches(&value)
                 {
@@ -328,8 +361,9 @@ impl Evaluator {
     ) -> Result<()> {
         let outer = env.focus.take();
         let size = input.len();
-        let mut result = self.charge(size);
+        let mut result = Ok(());
         for (index, item) in input.iter().enumerate() {
+            result = result.and_then(|()| self.charge(1));
             if result.is_err() {
                 break;
             }
@@ -341,18 +375,18 @@ impl Evaluator {
     }
 
     fn try_catch(&mut self, body: &Plan, catches: &[Catch], env: &mut Env) -> Result<Sequence> {
-        let (depth, focus, pending) = (self.depth, env.focus.clone(), self.pending.len());
+        let (held, focus, pending) = (self.dynamic.meter.held_bytes(), env.focus.clone(), self.pending.len());
         let result = self.eval(body, env).and_then(|value| self.pending.check(pending).map(|()| value));
         let error = match result {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
         self.pending.truncate(pending);
-        self.depth = depth;
+        self.dynamic.meter.settle(held);
         env.focus = focus;
-        // Running out of fuel or time is the host's doing and not for the query to catch.
+        // Bounds are the host's and not for the query to catch.
         let caught = catches.iter().find(|clause| clause.errors.iter().any(|test| test.accepts(&error.code)));
-        let Some(clause) = caught.filter(|_| !error.is(phoenixmldb_xdm::ErrorCode("XQDY0900"))) else {
+        let Some(clause) = caught.filter(|_| Limit::of(&error).is_none()) else {
             return Err(error);
         };
         let error = self.placed(error, 0);
@@ -384,6 +418,7 @@ impl Evaluator {
                 return Err(fail("XQDY0137", format!("the key {text} is there twice")));
             }
         }
+        self.hold(map.held_bytes())?;
         Ok(Sequence::from(Item::Function(map.into())))
     }
 
@@ -409,7 +444,7 @@ impl Evaluator {
                 _ => return Err(fail("XPTY0004", "only maps and arrays can be looked up in")),
             }
         }
-        Ok(Sequence::concat(parts))
+        self.concat(parts)
     }
 }
 

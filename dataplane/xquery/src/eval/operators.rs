@@ -6,7 +6,7 @@ use crate::compile::plan::{NodeOp, Op, Plan, SharedCollation};
 use phoenixmldb_xdm::atomic::compare::{self, Comparison};
 use phoenixmldb_xdm::atomic::{Integer, arithmetic};
 use phoenixmldb_xdm::error::{Result, fail};
-use phoenixmldb_xdm::{Atomic, AtomicType, Item, Node, Sequence, Str};
+use phoenixmldb_xdm::{Atomic, AtomicType, Item, Node, Sequence, Str, size};
 use std::collections::HashSet;
 
 /// Sides of at least this many values are compared by a hash set rather than pair by pair.
@@ -29,8 +29,13 @@ impl Evaluator {
             | Op::InstanceOf(..)
             | Op::TextTest(..)
             | Op::Castable(..) => {
-                let (red, segment) = (crate::limits::STACK_RED_ZONE_BYTES, crate::limits::STACK_SEGMENT_BYTES);
-                stacker::maybe_grow(red, segment, || self.truth_of(&plan.op, env))
+                let held = self.dynamic.meter.held_bytes();
+                let result = self.on_stack(|this| {
+                    this.charge(1)?;
+                    this.truth_of(&plan.op, env)
+                });
+                self.dynamic.meter.settle(held);
+                result
             }
             _ => {
                 if let Some(view) = self.view(plan, env) {
@@ -122,8 +127,8 @@ impl Evaluator {
                 return Ok(right.iter().filter_map(Atomic::as_text).any(|text| known.contains(text)));
             }
         }
-        self.charge(left.len().saturating_mul(right.len()))?;
         for a in &left {
+            self.charge(right.len())?;
             for b in &right {
                 if compare::general_compare(op, a, b, &how)? {
                     return Ok(true);
@@ -212,7 +217,7 @@ impl Evaluator {
             _ if length == 0 => Ok(Sequence::from(integer(first))),
             (Ok(first), Ok(last)) => Ok(Sequence::Range(first, last)),
             _ => {
-                self.charge(usize::try_from(length).unwrap_or(usize::MAX))?;
+                self.hold(size::places(usize::try_from(length).unwrap_or(usize::MAX)))?;
                 Ok((first..=last).map(integer).collect())
             }
         }

@@ -9,7 +9,7 @@ use crate::compile::plan::{Plan, Predicate, SetOp, Step, StepTest};
 use phoenixmldb_xdm::axes::{self, Axis, NodeTest};
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::types::{KindTest, NameTest};
-use phoenixmldb_xdm::{Atomic, Item, Node, NodeKind, Sequence, Tree};
+use phoenixmldb_xdm::{Atomic, Item, Node, NodeKind, Sequence, Tree, size};
 use std::sync::Arc;
 
 /// Rows of one tree.
@@ -166,6 +166,7 @@ impl Evaluator {
                 }
                 axes::step(&tree, pre, axis, bound, &mut result);
                 self.charge(result.len() - from + 1)?;
+                self.hold(4 * (result.len() - from) as u64)?;
                 if let Some(rest) = rest {
                     retain_from(&mut result, from, |row| passes(rest, &tree, row));
                 }
@@ -271,6 +272,7 @@ impl Evaluator {
                     self.for_each_focus(&input, env, |this, env| {
                         position += 1;
                         if this.holds(plan, general, position, env)? {
+                            this.hold(size::ITEM_BYTES)?;
                             kept.push(env.focus.as_ref().expect("the loop sets the focus").item.clone());
                         }
                         Ok(())
@@ -292,10 +294,11 @@ impl Evaluator {
         }
         let mut parts = Vec::with_capacity(input.len());
         self.for_each_focus(input, env, |this, env| {
+            this.hold(size::ITEM_BYTES)?;
             parts.push(this.eval(plan, env)?);
             Ok(())
         })?;
-        let result = Sequence::concat(parts);
+        let result = self.concat(parts)?;
         let nodes = result.iter().filter(|item| matches!(item, Item::Node(_))).count();
         if nodes == 0 {
             return Ok(result);
@@ -314,7 +317,7 @@ impl Evaluator {
             values.push(sorted(&value, "XPTY0004")?);
         }
         if op == SetOp::Union {
-            return sorted(&Sequence::concat(values), "XPTY0004");
+            return sorted(&self.concat(values)?, "XPTY0004");
         }
         let key = |node: &Node| (node.tree.serial(), node.pre);
         let right: std::collections::HashSet<(u64, u32)> =

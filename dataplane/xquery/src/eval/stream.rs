@@ -9,7 +9,7 @@ use crate::compile::plan::{Op, Plan, Program};
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::serialize::xml::XmlWriter;
 use phoenixmldb_xdm::serialize::{self, Method, Parameters};
-use phoenixmldb_xdm::{Function, Item, Node, NodeKind, Sequence};
+use phoenixmldb_xdm::{EventSink, Function, Item, Node, NodeKind, Sequence};
 use std::sync::Arc;
 
 /// Text that a result is written to.
@@ -59,8 +59,7 @@ pub(crate) fn serialize(
 impl Evaluator {
     /// Evaluates an expression in output position.
     fn push(&mut self, plan: &Plan, env: &mut Env, out: &mut Output) -> Result<()> {
-        let (red, segment) = (crate::limits::STACK_RED_ZONE_BYTES, crate::limits::STACK_SEGMENT_BYTES);
-        let result = stacker::maybe_grow(red, segment, || self.push_op(plan, env, out));
+        let result = self.on_stack(|this| this.push_op(plan, env, out));
         result.map_err(|error| if plan.span.end == 0 { error } else { error.at(plan.span.start, plan.span.end) })
     }
 
@@ -77,11 +76,16 @@ impl Evaluator {
                 self.push(branch, env, out)
             }
             Op::Flwor(clauses, result) => {
-                self.tuples(clauses, env, &mut |this, env| {
+                let outer = std::mem::take(&mut self.kept_bytes);
+                let done = self.tuples(clauses, env, &mut |this, env| {
+                    let held = this.dynamic.meter.held_bytes();
                     this.push(result, env, out)?;
+                    let kept = this.dynamic.meter.held_bytes().saturating_sub(held);
+                    this.kept_bytes = this.kept_bytes.saturating_add(kept);
                     Ok(true)
-                })?;
-                Ok(())
+                });
+                self.kept_bytes = outer;
+                done.map(|_| ())
             }
             Op::Construct(construct, context) if Builder::<XmlWriter>::can_stream(construct) => {
                 out.after_atomic = false;
@@ -91,8 +95,13 @@ impl Evaluator {
                 result
             }
             _ => {
+                let held = self.dynamic.meter.held_bytes();
+                let before = out.writer.held_bytes();
                 let value = self.eval(plan, env)?;
-                out.sequence(&value)
+                out.sequence(&value)?;
+                // The value is gone once it is written.
+                self.dynamic.meter.settle(held);
+                self.hold((out.writer.held_bytes() - before) as u64)
             }
         }
     }
@@ -130,12 +139,10 @@ impl Output {
     }
 
     fn text(&mut self, text: &str) {
-        use phoenixmldb_xdm::EventSink;
         self.writer.text(text).expect("writing to memory does not fail");
     }
 
     fn node(&mut self, node: &Node) -> Result<()> {
-        use phoenixmldb_xdm::EventSink;
         match node.kind() {
             NodeKind::Text => self.text(node.string_value()),
             NodeKind::Element | NodeKind::Comment | NodeKind::ProcessingInstruction if node.tree.declares_nothing() => {

@@ -158,13 +158,15 @@ fn filter(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
 fn fold_left(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut args = Args::new(args);
     let (array, action, zero) = (args.array(0)?, args.function(2)?, args.take(1));
-    array.members().iter().try_fold(zero, |so_far, member| ctx.call(&action, vec![so_far, member.clone()]))
+    let step = |ctx: &mut CallContext<'_>, so_far, member: &Sequence| ctx.call(&action, vec![so_far, member.clone()]);
+    higher_order::fold(ctx, array.members().iter(), zero, step)
 }
 
 fn fold_right(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut args = Args::new(args);
     let (array, action, zero) = (args.array(0)?, args.function(2)?, args.take(1));
-    array.members().iter().rev().try_fold(zero, |so_far, member| ctx.call(&action, vec![member.clone(), so_far]))
+    let step = |ctx: &mut CallContext<'_>, so_far, member: &Sequence| ctx.call(&action, vec![member.clone(), so_far]);
+    higher_order::fold(ctx, array.members().iter().rev(), zero, step)
 }
 
 fn for_each_pair(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {

@@ -4,50 +4,59 @@ use phoenixmldb_xdm::atomic::compare::{self, Comparison};
 use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::{Array, Function, Item, Map, Node, NodeKind, Sequence, Tree};
 
-/// Whether two sequences are deep-equal. Error: FOTY0015 for functions other than maps and arrays.
+/// Two sequences at work, and the index of the items that come next.
+struct Pair {
+    a: Sequence,
+    b: Sequence,
+    next: usize,
+}
+
+/// Whether two sequences are deep-equal. Members of maps and arrays are compared in order, by a stack of their own, so
+/// that depth is no concern. Error: FOTY0015 for functions other than maps and arrays, before the first difference.
 pub fn sequences(a: &Sequence, b: &Sequence, how: &Comparison) -> Result<bool> {
-    // A function is an error wherever it stands before the first difference.
-    let mut pairs = a.iter().zip(b.iter());
-    let same = pairs.try_fold(true, |same, (a, b)| if same { items(&a, &b, how) } else { Ok(false) })?;
-    Ok(same && a.len() == b.len())
-}
-
-fn items(a: &Item, b: &Item, how: &Comparison) -> Result<bool> {
-    match (a, b) {
-        (Item::Function(Function::Callable(_)), _) | (_, Item::Function(Function::Callable(_))) => {
-            Err(fail("FOTY0015", "functions cannot be compared"))
-        }
-        (Item::Atomic(a), Item::Atomic(b)) => Ok(compare::deep_equal(a, b, how)),
-        (Item::Node(a), Item::Node(b)) => Ok(nodes(a, b, how)),
-        (Item::Function(Function::Map(a)), Item::Function(Function::Map(b))) => maps(a, b, how),
-        (Item::Function(Function::Array(a)), Item::Function(Function::Array(b))) => arrays(a, b, how),
-        _ => Ok(false),
-    }
-}
-
-fn maps(a: &Map, b: &Map, how: &Comparison) -> Result<bool> {
-    if a.len() != b.len() {
-        return Ok(false);
-    }
-    for (key, value) in a.iter() {
-        match b.get(key) {
-            Some(other) if sequences(value, other, how)? => {}
-            _ => return Ok(false),
-        }
-    }
-    Ok(true)
-}
-
-fn arrays(a: &Array, b: &Array, how: &Comparison) -> Result<bool> {
-    if a.len() != b.len() {
-        return Ok(false);
-    }
-    for (a, b) in a.members().iter().zip(b.members()) {
-        if !sequences(a, b, how)? {
+    let mut pending = vec![Pair { a: a.clone(), b: b.clone(), next: 0 }];
+    while let Some(pair) = pending.last_mut() {
+        let (Some(a), Some(b)) = (pair.a.get(pair.next), pair.b.get(pair.next)) else {
+            if pair.a.len() != pair.b.len() {
+                return Ok(false);
+            }
+            pending.pop();
+            continue;
+        };
+        pair.next += 1;
+        let same = match (&a, &b) {
+            (Item::Function(Function::Callable(_)), _) | (_, Item::Function(Function::Callable(_))) => {
+                return Err(fail("FOTY0015", "functions cannot be compared"));
+            }
+            (Item::Atomic(a), Item::Atomic(b)) => compare::deep_equal(a, b, how),
+            (Item::Node(a), Item::Node(b)) => nodes(a, b, how),
+            (Item::Function(Function::Map(a)), Item::Function(Function::Map(b))) => maps(a, b, &mut pending),
+            (Item::Function(Function::Array(a)), Item::Function(Function::Array(b))) => arrays(a, b, &mut pending),
+            _ => false,
+        };
+        if !same {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Whether the keys are the same; the values are left to be compared.
+fn maps(a: &Map, b: &Map, pending: &mut Vec<Pair>) -> bool {
+    let first = pending.len();
+    for (key, value) in a.iter() {
+        let Some(other) = b.get(key) else { return false };
+        pending.push(Pair { a: value.clone(), b: other.clone(), next: 0 });
+    }
+    pending[first..].reverse();
+    a.len() == b.len()
+}
+
+/// Whether there are as many members; they are left to be compared.
+fn arrays(a: &Array, b: &Array, pending: &mut Vec<Pair>) -> bool {
+    let pairs = a.members().iter().zip(b.members()).rev();
+    pending.extend(pairs.map(|(a, b)| Pair { a: a.clone(), b: b.clone(), next: 0 }));
+    a.len() == b.len()
 }
 
 /// Rows of a subtree that count: no attributes, no comments and processing instructions below the top.

@@ -6,7 +6,7 @@ use super::signature::{Depends, FunctionEntry, fun};
 use crate::eval::CallContext;
 use phoenixmldb_xdm::atomic::compare::{self, Comparison};
 use phoenixmldb_xdm::error::{Result, fail};
-use phoenixmldb_xdm::{Atomic, Function, Item, Sequence};
+use phoenixmldb_xdm::{Atomic, Function, Item, Sequence, size};
 use std::cmp::Ordering;
 
 const ONE: &str = "function(item()) as item()*";
@@ -45,11 +45,12 @@ pub(super) fn truth(sequence: &Sequence) -> Result<bool> {
 fn for_each(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
     let action = args.function(1)?;
-    let mut results = Vec::with_capacity(args.get(0).len());
+    let mut results = Vec::new();
     for item in args.get(0) {
+        ctx.hold(size::ITEM_BYTES as usize)?;
         results.push(ctx.call(&action, vec![Sequence::One(item)])?);
     }
-    Ok(Sequence::concat(results))
+    ctx.evaluator.concat(results)
 }
 
 fn filter(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
@@ -58,6 +59,7 @@ fn filter(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut kept = Vec::new();
     for item in args.get(0) {
         if truth(&ctx.call(&keep, vec![Sequence::One(item.clone())])?)? {
+            ctx.hold(size::ITEM_BYTES as usize)?;
             kept.push(item);
         }
     }
@@ -67,13 +69,29 @@ fn filter(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
 fn fold_left(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut args = Args::new(args);
     let (items, zero, action) = (args.take(0), args.take(1), args.function(2)?);
-    items.iter().try_fold(zero, |so_far, item| ctx.call(&action, vec![so_far, Sequence::One(item)]))
+    fold(ctx, items.iter(), zero, |ctx, so_far, item| ctx.call(&action, vec![so_far, Sequence::One(item)]))
 }
 
 fn fold_right(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut args = Args::new(args);
     let (items, zero, action) = (args.take(0), args.take(1), args.function(2)?);
-    items.iter().rev().try_fold(zero, |so_far, item| ctx.call(&action, vec![Sequence::One(item), so_far]))
+    fold(ctx, items.iter().rev(), zero, |ctx, so_far, item| ctx.call(&action, vec![Sequence::One(item), so_far]))
+}
+
+/// Calls a function with what it returned before; of each value only the last is kept.
+pub(super) fn fold<T>(
+    ctx: &mut CallContext<'_>,
+    items: impl Iterator<Item = T>,
+    zero: Sequence,
+    mut step: impl FnMut(&mut CallContext<'_>, Sequence, T) -> Result<Sequence>,
+) -> Result<Sequence> {
+    let held = ctx.dynamic().meter.held_bytes();
+    let mut so_far = zero;
+    for item in items {
+        so_far = step(ctx, so_far, item)?;
+        ctx.evaluator.keep(held, &so_far);
+    }
+    Ok(so_far)
 }
 
 fn for_each_pair(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
@@ -81,9 +99,10 @@ fn for_each_pair(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Seque
     let action = args.function(2)?;
     let mut results = Vec::new();
     for (a, b) in args.get(0).iter().zip(args.get(1).iter()) {
+        ctx.hold(size::ITEM_BYTES as usize)?;
         results.push(ctx.call(&action, vec![Sequence::One(a), Sequence::One(b)])?);
     }
-    Ok(Sequence::concat(results))
+    ctx.evaluator.concat(results)
 }
 
 fn sort(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
@@ -110,11 +129,17 @@ pub(super) fn sorted(
         keyed.push((key, member));
     }
     let mut failed = None;
-    keyed.sort_by(|(a, _), (b, _)| match compare_keys(a, b, how) {
-        Ok(order) => order,
-        Err(error) => {
-            failed.get_or_insert(error);
-            Ordering::Equal
+    keyed.sort_by(|(a, _), (b, _)| {
+        // After an error everything is equal, which ends the sorting soon.
+        if failed.is_some() {
+            return Ordering::Equal;
+        }
+        match ctx.charge(1).and_then(|()| compare_keys(a, b, how)) {
+            Ok(order) => order,
+            Err(error) => {
+                failed = Some(error);
+                Ordering::Equal
+            }
         }
     });
     match failed {

@@ -1,10 +1,10 @@
 //! Bounds of the function library, each with its unit and reason.
 
-/// Most steps of one match with back-references, in steps: about a second of work.
-pub const REGEX_STEPS_MAX: u64 = 20_000_000;
+/// Deepest recursion of a match with back-references, in frames of about 500 bytes: some 100,000 characters.
+pub const REGEX_DEPTH_MAX: usize = 400_000;
 
-/// Deepest recursion of a match with back-references, in frames of about 300 bytes.
-pub const REGEX_DEPTH_MAX: usize = 10_000;
+/// Deepest nesting of groups and subtractions in a regular expression, in levels: what is compiled from it recurses.
+pub const REGEX_NESTING_MAX: usize = 200;
 
 /// Largest compiled regular expression, in bytes: counted repetitions multiply.
 pub const REGEX_SIZE_BYTES_MAX: usize = 32 << 20;

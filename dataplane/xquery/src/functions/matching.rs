@@ -8,7 +8,7 @@ use super::strings::is_xml_space;
 use crate::context::FN_NAMESPACE;
 use crate::eval::CallContext;
 use phoenixmldb_xdm::error::{Error, Result, fail};
-use phoenixmldb_xdm::{ErrorCode, EventSink, Node, QName, Sequence, SinkError, TreeBuilder};
+use phoenixmldb_xdm::{ErrorCode, EventSink, Meter, Node, QName, Sequence, SinkError, TreeBuilder};
 use std::sync::Arc;
 
 pub(super) const TABLE: &[FunctionEntry] = &[
@@ -39,12 +39,12 @@ fn compiled(ctx: &mut CallContext<'_>, args: &Args, flags: usize) -> Result<Arc<
 fn matches(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
     let regex = compiled(ctx, &args, 2)?;
-    Ok(boolean(regex.is_match(&args.text_or_empty(0)?).map_err(regex_error)?))
+    Ok(boolean(regex.is_match(&args.text_or_empty(0)?, &ctx.dynamic().meter)?))
 }
 
 /// Error: FORX0003 when the expression matches the empty string.
 fn check_not_empty(regex: &XPathRegex) -> Result<()> {
-    if regex.is_match("").map_err(regex_error)? {
+    if regex.is_match("", &Meter::default())? {
         return Err(fail("FORX0003", "the regular expression matches the empty string"));
     }
     Ok(())
@@ -62,10 +62,16 @@ fn replace(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let is_literal = args.text_or_empty(3)?.contains('q');
     let parts = if is_literal { vec![Part::Text(by.to_string())] } else { replacement(&by, regex.groups())? };
     let mut out = String::new();
+    let mut checked = 1 << 20;
     let mut at = 0;
-    for captures in regex.all(&text).map_err(regex_error)? {
+    for captures in regex.all(&text, &ctx.dynamic().meter)? {
         let Some((from, to)) = span(&captures, 0) else { continue };
         out.push_str(&text[at..from]);
+        // What is made may be far longer than what it is made of.
+        if out.len() > checked {
+            ctx.fits(out.len())?;
+            checked = 2 * out.len();
+        }
         for part in &parts {
             match part {
                 Part::Text(text) => out.push_str(text),
@@ -134,7 +140,7 @@ fn tokenize(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> 
     }
     let mut tokens = Vec::new();
     let mut at = 0;
-    for captures in regex.all(&text).map_err(regex_error)? {
+    for captures in regex.all(&text, &ctx.dynamic().meter)? {
         let Some((from, to)) = span(&captures, 0) else { continue };
         tokens.push(&text[at..from]);
         at = to;
@@ -148,8 +154,9 @@ fn analyze_string(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequ
     let regex = compiled(ctx, &args, 2)?;
     check_not_empty(&regex)?;
     let text = args.text_or_empty(0)?;
-    let all = regex.all(&text).map_err(regex_error)?;
+    let all = regex.all(&text, &ctx.dynamic().meter)?;
     let tree = analysis(&regex, &text, &all).map_err(|error| fail("FOER0000", error.to_string()))?;
+    ctx.hold(tree.tree.bytes())?;
     Ok(Sequence::from(tree))
 }
 

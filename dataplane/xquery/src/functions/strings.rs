@@ -47,10 +47,11 @@ fn string(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     }
 }
 
-fn codepoints_to_string(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+fn codepoints_to_string(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut text = String::new();
     // One item at a time: a range may be longer than memory, and its first bad codepoint ends it.
     for item in &args[0] {
+        ctx.charge(1)?;
         let Some(Atomic::Integer(value, _)) = item.as_atomic() else {
             return Err(fail("XPTY0004", "codepoints are integers"));
         };
@@ -110,17 +111,19 @@ pub(super) fn trim_xml(text: &str) -> &str {
     text.trim_matches(is_xml_space)
 }
 
-fn concat(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+fn concat(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let mut text = String::new();
     for arg in &args {
         for value in arg.atomize()? {
-            text.push_str(&value.to_str());
+            let value = value.to_str();
+            ctx.fits(text.len() + value.len())?;
+            text.push_str(&value);
         }
     }
     Ok(Sequence::string(text))
 }
 
-fn string_join(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
+fn string_join(ctx: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence> {
     let args = Args::new(args);
     let separator = args.text_or_empty(1)?;
     let mut text = String::new();
@@ -128,7 +131,9 @@ fn string_join(_: &mut CallContext<'_>, args: Vec<Sequence>) -> Result<Sequence>
         if i > 0 {
             text.push_str(&separator);
         }
-        text.push_str(&value.to_str());
+        let value = value.to_str();
+        ctx.fits(text.len() + value.len() + separator.len())?;
+        text.push_str(&value);
     }
     Ok(Sequence::string(text))
 }

@@ -14,6 +14,8 @@ pub(super) struct Cursor<'a> {
     pub(super) text: &'a str,
     pub(super) pos: usize,
     pub(super) depth: usize,
+    /// At most how high the tree is that was made so far at this depth.
+    height: usize,
 }
 
 /// Line and column of a byte offset.
@@ -36,7 +38,7 @@ fn offset(pos: usize) -> u32 {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, pos: 0, depth: 0 }
+        Self { text, pos: 0, depth: 0, height: 0 }
     }
 
     pub(super) fn rest(&self) -> &'a str {
@@ -89,9 +91,31 @@ impl<'a> Cursor<'a> {
             return Err(self.error("XPST0003", format!("expressions are nested more than {max} levels deep")));
         }
         self.depth += 1;
+        let height = std::mem::take(&mut self.height);
         let result = stacker::maybe_grow(limits::STACK_RED_ZONE_BYTES, limits::STACK_SEGMENT_BYTES, || f(self));
         self.depth -= 1;
+        self.height = height.max(self.height + 1);
         result
+    }
+
+    /// Runs `f`, whose tree will stand below all that was made so far at this depth. Error: XPST0003, as `chained`.
+    pub(super) fn below<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let above = std::mem::take(&mut self.height);
+        let result = f(self)?;
+        self.height += above;
+        self.chained()?;
+        Ok(result)
+    }
+
+    /// Counts what puts the expression so far below itself, such as an operator behind it: a chain of them is as deep as
+    /// it is long. Error: XPST0003 when the tree gets too high.
+    pub(super) fn chained(&mut self) -> Result<()> {
+        self.height += 1;
+        if self.height > limits::QUERY_CHAIN_MAX {
+            let max = limits::QUERY_CHAIN_MAX;
+            return Err(self.error("XPST0003", format!("more than {max} operators, calls or clauses in a row")));
+        }
+        Ok(())
     }
 
     /// Skips white space and comments.

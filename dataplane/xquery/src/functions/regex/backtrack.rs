@@ -1,12 +1,15 @@
 //! A backtracking matcher for expressions with back-references, which no linear-time engine can run.
 //!
-//! Continuations are a linked list on the stack; the number of steps is bounded, so that neither time nor stack runs
-//! away.
+//! Continuations are a linked list on the stack. Every step is charged to the query's meter and the depth is bounded, so
+//! that neither time nor stack runs away.
 
 use super::Captures;
 use super::parse::{Flags, Node, RegexError};
 use super::translate::write_class;
-use crate::functions::limits::{REGEX_DEPTH_MAX, REGEX_STEPS_MAX};
+use crate::functions::limits::REGEX_DEPTH_MAX;
+use crate::limits::{STACK_RED_ZONE_BYTES, STACK_SEGMENT_BYTES};
+use phoenixmldb_xdm::error::Result;
+use phoenixmldb_xdm::{Limit, Meter};
 use std::cell::Cell;
 
 /// An expression ready to run.
@@ -48,40 +51,40 @@ struct Run<'a> {
     text: &'a str,
     flags: Flags,
     captures: Captures,
-    steps: Cell<u64>,
+    meter: &'a Meter,
     depth: Cell<usize>,
 }
 
 impl Program {
-    pub(super) fn new(node: &Node, flags: Flags) -> Result<Self, RegexError> {
+    pub(super) fn new(node: &Node, flags: Flags) -> std::result::Result<Self, RegexError> {
         let mut groups = 0;
         let node = build(node, flags, &mut groups)?;
         Ok(Self { node, groups, flags })
     }
 
     /// The leftmost match at or behind a byte offset.
-    pub(super) fn find(&self, text: &str, from: usize) -> Result<Option<Captures>, RegexError> {
-        let steps = Cell::new(0);
+    pub(super) fn find(&self, text: &str, from: usize, meter: &Meter) -> Result<Option<Captures>> {
         for start in (from..=text.len()).filter(|at| text.is_char_boundary(*at)) {
             let captures = vec![None; self.groups + 1];
-            let mut run = Run { text, flags: self.flags, captures, steps: Cell::new(steps.get()), depth: Cell::new(0) };
+            let mut run = Run { text, flags: self.flags, captures, meter, depth: Cell::new(0) };
             if let Some(end) = run.go(std::slice::from_ref(&self.node), start, &Next::Done)? {
                 run.captures[0] = Some((start, end));
                 return Ok(Some(run.captures));
             }
-            steps.set(run.steps.get());
         }
         Ok(None)
     }
 }
 
-fn build(node: &Node, flags: Flags, groups: &mut usize) -> Result<Step, RegexError> {
+fn build(node: &Node, flags: Flags, groups: &mut usize) -> std::result::Result<Step, RegexError> {
     let one = |class: &str| {
         let case = if flags.ignore_case { "(?i)" } else { "" };
         let built = regex::Regex::new(&format!(r"{case}\A(?:{class})\z"));
         built.map(Step::One).map_err(|error| RegexError::pattern(class, &error.to_string()))
     };
-    let mut all = |nodes: &[Node]| nodes.iter().map(|node| build(node, flags, groups)).collect::<Result<Vec<_>, _>>();
+    let mut all = |nodes: &[Node]| {
+        nodes.iter().map(|node| build(node, flags, groups)).collect::<std::result::Result<Vec<_>, _>>()
+    };
     Ok(match node {
         Node::Empty => Step::Empty,
         Node::Char(c) => one(&format!(r"\x{{{:X}}}", u32::from(*c)))?,
@@ -108,24 +111,20 @@ fn build(node: &Node, flags: Flags, groups: &mut usize) -> Result<Step, RegexErr
 }
 
 impl Run<'_> {
-    fn spend(&self) -> Result<(), RegexError> {
-        self.steps.set(self.steps.get() + 1);
-        if self.steps.get() > REGEX_STEPS_MAX || self.depth.get() > REGEX_DEPTH_MAX {
-            return Err(RegexError::pattern("", "matching with back-references takes too many steps"));
-        }
-        Ok(())
-    }
-
     /// Matches the steps from `at`, then `next`; the end of the match.
-    fn go(&mut self, steps: &[Step], at: usize, next: &Next<'_>) -> Result<Option<usize>, RegexError> {
-        self.spend()?;
+    fn go(&mut self, steps: &[Step], at: usize, next: &Next<'_>) -> Result<Option<usize>> {
+        self.meter.charge(1)?;
+        if self.depth.get() > REGEX_DEPTH_MAX {
+            let message = format!("matching with back-references recurses deeper than {REGEX_DEPTH_MAX} frames");
+            return Err(Limit::Stack.exceeded(message));
+        }
         self.depth.set(self.depth.get() + 1);
-        let end = self.step(steps, at, next);
+        let end = stacker::maybe_grow(STACK_RED_ZONE_BYTES, STACK_SEGMENT_BYTES, || self.step(steps, at, next));
         self.depth.set(self.depth.get() - 1);
         end
     }
 
-    fn step(&mut self, steps: &[Step], at: usize, next: &Next<'_>) -> Result<Option<usize>, RegexError> {
+    fn step(&mut self, steps: &[Step], at: usize, next: &Next<'_>) -> Result<Option<usize>> {
         let Some((first, rest)) = steps.split_first() else { return self.follow(at, next) };
         match first {
             Step::Empty => self.go(rest, at, next),
@@ -186,7 +185,7 @@ impl Run<'_> {
         lazy: bool,
         at: usize,
         next: &Next<'_>,
-    ) -> Result<Option<usize>, RegexError> {
+    ) -> Result<Option<usize>> {
         if lazy && min == 0 {
             let end = self.go(&[], at, next)?;
             if end.is_some() {
@@ -204,7 +203,7 @@ impl Run<'_> {
         if !lazy && min == 0 { self.go(&[], at, next) } else { Ok(None) }
     }
 
-    fn follow(&mut self, at: usize, next: &Next<'_>) -> Result<Option<usize>, RegexError> {
+    fn follow(&mut self, at: usize, next: &Next<'_>) -> Result<Option<usize>> {
         match next {
             Next::Done => Ok(Some(at)),
             Next::Steps(steps, next) => self.go(steps, at, next),

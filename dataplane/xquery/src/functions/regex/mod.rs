@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!  pattern ─► parse ─► Node ─┬─► translate ─► regex crate           linear time
-//!                            └─► backtrack   (back-references only)  bounded by `limits::REGEX_STEPS_MAX`
+//!                            └─► backtrack   (back-references only)  charged to the meter
 //! ```
 //!
 //! Compiled expressions are values; callers keep them for constant patterns.
@@ -14,6 +14,8 @@ mod parse;
 mod translate;
 
 pub use parse::RegexError;
+
+use phoenixmldb_xdm::Meter;
 
 /// A compiled regular expression.
 #[derive(Clone, Debug)]
@@ -49,6 +51,11 @@ impl XPathRegex {
         Ok(Self { matcher, groups: parsed.groups, parents: parsed.parents })
     }
 
+    /// Bytes that a match takes.
+    fn match_bytes(&self) -> u64 {
+        (size_of::<Captures>() + (self.groups + 1) * size_of::<Option<(usize, usize)>>()) as u64
+    }
+
     /// Number of capturing groups.
     #[must_use]
     pub fn groups(&self) -> usize {
@@ -61,28 +68,36 @@ impl XPathRegex {
         self.parents.get(group).copied().unwrap_or(0)
     }
 
-    /// Whether it matches anywhere. Error: the backtracker ran out of steps.
-    pub fn is_match(&self, text: &str) -> Result<bool, RegexError> {
+    /// Whether it matches anywhere. Errors: those of the meter, and [`Limit::Stack`](phoenixmldb_xdm::Limit::Stack).
+    pub fn is_match(&self, text: &str, meter: &Meter) -> phoenixmldb_xdm::error::Result<bool> {
         match &self.matcher {
             Matcher::Linear(regex) => Ok(regex.is_match(text)),
-            Matcher::Backtrack(program) => Ok(program.find(text, 0)?.is_some()),
+            Matcher::Backtrack(program) => Ok(program.find(text, 0, meter)?.is_some()),
         }
     }
 
-    /// All matches from left to right that do not overlap.
-    pub fn all(&self, text: &str) -> Result<Vec<Captures>, RegexError> {
+    /// All matches from left to right that do not overlap. Errors: those of [`XPathRegex::is_match`].
+    pub fn all(&self, text: &str, meter: &Meter) -> phoenixmldb_xdm::error::Result<Vec<Captures>> {
         match &self.matcher {
             Matcher::Linear(regex) => {
                 let spans = |captures: regex::Captures<'_>| {
                     captures.iter().map(|group| group.map(|group| (group.start(), group.end()))).collect()
                 };
-                Ok(regex.captures_iter(text).map(spans).collect())
+                let match_bytes = self.match_bytes();
+                let mut found = Vec::new();
+                for captures in regex.captures_iter(text) {
+                    meter.charge(1)?;
+                    meter.hold(match_bytes)?;
+                    found.push(spans(captures));
+                }
+                Ok(found)
             }
             Matcher::Backtrack(program) => {
                 let mut found = Vec::new();
                 let mut from = 0;
-                while let Some(captures) = program.find(text, from)? {
+                while let Some(captures) = program.find(text, from, meter)? {
                     let (start, end) = captures[0].expect("a match has a range");
+                    meter.hold(self.match_bytes())?;
                     found.push(captures);
                     from = if end > start {
                         end
@@ -105,7 +120,7 @@ mod tests {
 
     fn check(pattern: &str, flags: &str, text: &str, matched: &[&str]) {
         let regex = XPathRegex::new(pattern, flags).unwrap();
-        let all = regex.all(text).unwrap();
+        let all = regex.all(text, &Meter::default()).unwrap();
         let found: Vec<&str> = all.iter().map(|groups| groups[0].map_or("", |(from, to)| &text[from..to])).collect();
         assert_eq!(found, matched, "{pattern} in {text}");
     }

@@ -1,6 +1,8 @@
 //! The grammar of F&O 3.1 §5.6.1 on top of XML Schema 1.1 part 2 appendix G, as a tree.
 
 use super::blocks;
+use crate::functions::limits::REGEX_NESTING_MAX;
+use crate::limits::{STACK_RED_ZONE_BYTES, STACK_SEGMENT_BYTES};
 
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +16,9 @@ pub struct RegexError {
 
 impl RegexError {
     pub(super) fn pattern(pattern: &str, reason: &str) -> Self {
-        Self { code: "FORX0002", message: format!("regular expression {pattern:?}: {reason}") }
+        // A pattern may be as long as a document.
+        let shown: String = pattern.chars().take(100).collect();
+        Self { code: "FORX0002", message: format!("regular expression {shown:?}: {reason}") }
     }
 }
 
@@ -102,6 +106,7 @@ struct Parser<'a> {
     open: Vec<usize>,
     closed: Vec<bool>,
     has_references: bool,
+    depth: usize,
 }
 
 pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, RegexError> {
@@ -118,6 +123,7 @@ pub(super) fn parse(pattern: &str, flags: Flags) -> Result<Parsed, RegexError> {
         open: Vec::new(),
         closed: vec![false],
         has_references: false,
+        depth: 0,
     };
     let node = parser.choice()?;
     if parser.at < parser.chars.len() {
@@ -150,6 +156,17 @@ fn without_space(pattern: &str) -> Vec<char> {
 }
 
 impl Parser<'_> {
+    /// Runs `f` one level deeper. Error: groups or subtractions nest too deeply.
+    fn deeper<T>(&mut self, f: impl FnOnce(&mut Self) -> Result<T, RegexError>) -> Result<T, RegexError> {
+        if self.depth >= REGEX_NESTING_MAX {
+            return Err(self.error(&format!("it nests more than {REGEX_NESTING_MAX} levels deep")));
+        }
+        self.depth += 1;
+        let result = stacker::maybe_grow(STACK_RED_ZONE_BYTES, STACK_SEGMENT_BYTES, || f(self));
+        self.depth -= 1;
+        result
+    }
+
     fn error(&self, reason: &str) -> RegexError {
         RegexError::pattern(self.pattern, reason)
     }
@@ -262,7 +279,7 @@ impl Parser<'_> {
             Some(self.parents.len() - 1)
         };
         self.open.extend(number);
-        let node = self.choice()?;
+        let node = self.deeper(Self::choice)?;
         if !self.eat(')') {
             return Err(self.error("a group is not closed"));
         }
@@ -364,7 +381,7 @@ impl Parser<'_> {
                 }
                 '-' if self.peek_after() == Some('[') && !class.parts.is_empty() => {
                     self.at += 2;
-                    class.minus = Some(Box::new(self.class()?));
+                    class.minus = Some(Box::new(self.deeper(Self::class)?));
                     if !self.eat(']') {
                         return Err(self.error("a subtraction ends its class"));
                     }

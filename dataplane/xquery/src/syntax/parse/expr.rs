@@ -2,7 +2,6 @@
 //!
 //! Binary operators climb by precedence in one function, so that a plain literal does not pass twenty frames.
 
-use crate::limits;
 use crate::syntax::ast::{ArrowTarget, BinaryOp, Expr, ExprKind, Pragma, Sign, ValidationMode};
 use crate::syntax::cursor::Cursor;
 use phoenixmldb_xdm::error::Result;
@@ -91,7 +90,6 @@ impl Cursor<'_> {
             self.pos
         };
         let mut left = self.typed()?;
-        let mut chain = 0;
         let mut last: Option<Infix> = None;
         loop {
             let before = self.pos;
@@ -107,10 +105,7 @@ impl Cursor<'_> {
                 self.pos = before;
                 return Err(self.error("XPST0003", "comparisons and ranges cannot be chained; use parentheses"));
             }
-            chain += 1;
-            if chain > limits::QUERY_CHAIN_MAX {
-                return Err(self.error("XPST0003", format!("more than {} operators in a row", limits::QUERY_CHAIN_MAX)));
-            }
+            self.chained()?;
             let right = self.nested(|this| this.binary(op.level() + 1))?;
             let span = self.span(start);
             left = join(op, left, right, last, span);
@@ -201,12 +196,8 @@ impl Cursor<'_> {
     fn arrow(&mut self) -> Result<Expr> {
         let start = self.pos;
         let mut expr = self.unary()?;
-        let mut chain = 0;
         while self.eat("=>")? {
-            chain += 1;
-            if chain > limits::QUERY_CHAIN_MAX {
-                return Err(self.error("XPST0003", format!("more than {} arrows in a row", limits::QUERY_CHAIN_MAX)));
-            }
+            self.chained()?;
             self.space()?;
             let target = match self.byte() {
                 b'$' => {

@@ -45,20 +45,26 @@ impl Cursor<'_> {
                 self.expect_word("let")?;
                 self.let_bindings(&mut clauses)?;
             } else if self.sees_all(&["for", "tumbling", "window"])? || self.sees_all(&["for", "sliding", "window"])? {
+                self.chained()?;
                 clauses.push(Clause::Window(Box::new(self.window()?)));
             } else if self.eat_word("where")? {
+                self.chained()?;
                 clauses.push(Clause::Where(self.expr_single()?));
             } else if self.eat_words(&["group", "by"])? {
+                self.chained()?;
                 clauses.push(Clause::GroupBy(self.group_specs()?));
             } else if self.eat_words(&["stable", "order", "by"])? {
+                self.chained()?;
                 clauses.push(Clause::OrderBy { stable: true, specs: self.order_specs()? });
             } else if self.eat_words(&["order", "by"])? {
+                self.chained()?;
                 clauses.push(Clause::OrderBy { stable: false, specs: self.order_specs()? });
             } else if self.sees_all(&["count", "$"])? {
                 self.expect_word("count")?;
+                self.chained()?;
                 clauses.push(Clause::Count(self.variable()?));
             } else if self.eat_word("return")? {
-                return Ok(ExprKind::Flwor { clauses, result: Box::new(self.expr_single()?) });
+                return Ok(ExprKind::Flwor { clauses, result: Box::new(self.below(Self::expr_single)?) });
             } else {
                 return Err(self.expected("a clause or \"return\""));
             }
@@ -67,6 +73,7 @@ impl Cursor<'_> {
 
     fn for_bindings(&mut self, clauses: &mut Vec<Clause>) -> Result<()> {
         loop {
+            self.chained()?;
             self.space()?;
             let start = self.pos;
             let variable = self.variable()?;
@@ -86,6 +93,7 @@ impl Cursor<'_> {
 
     fn let_bindings(&mut self, clauses: &mut Vec<Clause>) -> Result<()> {
         loop {
+            self.chained()?;
             self.space()?;
             let start = self.pos;
             let variable = self.variable()?;
@@ -184,6 +192,7 @@ impl Cursor<'_> {
         self.ncname()?;
         let mut bindings = Vec::new();
         loop {
+            self.chained()?;
             let variable = self.variable()?;
             let declared_type = self.type_declaration()?;
             self.expect_word("in")?;

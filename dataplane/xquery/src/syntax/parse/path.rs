@@ -215,14 +215,17 @@ impl Cursor<'_> {
             self.space()?;
             match self.byte() {
                 b'[' => {
+                    self.chained()?;
                     let predicates = self.predicates()?;
                     expr = Expr::new(ExprKind::Filter { base: Box::new(expr), predicates }, self.span(start));
                 }
                 b'(' if self.byte_at(1) != b'#' => {
+                    self.chained()?;
                     let args = self.arguments()?;
                     expr = Expr::new(ExprKind::DynamicCall { function: Box::new(expr), args }, self.span(start));
                 }
                 b'?' => {
+                    self.chained()?;
                     self.pos += 1;
                     let key = self.lookup_key()?;
                     expr = Expr::new(ExprKind::Lookup { base: Box::new(expr), key }, self.span(start));
