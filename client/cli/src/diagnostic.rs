@@ -8,9 +8,6 @@ use phoenixmldb_xquery::syntax::locate;
 use std::fmt;
 use std::io::IsTerminal;
 
-/// Columns of a report where no terminal says otherwise.
-const WIDTH: usize = 100;
-
 /// How reports look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Look {
@@ -61,7 +58,7 @@ impl Problem {
         let start = (0..=start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
         let end = (start..=end.clamp(start, line_end)).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(start);
-        self.span = (start, end - start);
+        self.span = (start, text[start..end].trim_end().len());
         self.source = Some(NamedSource::new(name, text.to_owned()));
         self
     }
@@ -88,7 +85,7 @@ impl Problem {
             Look::Plain => GraphicalTheme::none(),
             Look::Terminal => GraphicalTheme::unicode(),
         };
-        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_width(WIDTH);
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
         let mut report = String::new();
         if handler.render_report(&mut report, self).is_err() {
             return format!("{self}\n");

@@ -142,7 +142,6 @@ const ERRORS: &[&[&str]] = &[
     &["--local", "--limit-memory", "1MiB", "string-join(for $x in 1 to 100000 return 'abcdefghij')"],
     &["--local", "--limit-stack", "8MiB", "declare function local:f($n) {\n  1 + local:f($n + 1)\n};\nlocal:f(0)"],
     &["--local", "--limit-output", "10B", "'abcdefghijklmnop'"],
-    &["--local", "--timeout", "100ms", "count(for $x in 1 to 100000000\nwhere $x mod 7 = 8 return $x)"],
     &["--local", "--container", "orders", "1"],
     &["--var", "n", "--local", "1"],
 ];
@@ -191,7 +190,7 @@ const RUNAWAYS: &[(&str, &str)] = &[
     ("<a>{ 1 to 1000000000000 }</a>", "PXLM0004"),
     ("(1 to 1000000000000) = (-1, -2)", "PXLM0004"),
     ("string-join((1 to 1000000000000) ! 'x')", "PXLM0004"),
-    ("count(for $a in 1 to 100000, $b in 1 to 100000 where $a = -$b return 1)", "PXLM0002"),
+    ("count(for $a in 1 to 100000, $b in 1 to 100000 where $a + $b < 0 return 1)", "PXLM0002"),
     ("let $v := 1 to 100000 return $v = (for $x in $v return -$x)", "PXLM0002"),
     ("fold-left(1 to 100, 'ab', function($s, $n) { string-join(($s, $s)) })", "PXLM0004"),
     ("fold-left(1 to 100, 'ab', function($s, $n) { $s || $s })", "PXLM0004"),
@@ -225,6 +224,7 @@ fn a_runaway_query_ends_with_its_own_error() {
         let exit = if *code == "PXLM0002" { 7 } else { 3 };
         assert_eq!(output.status.code(), Some(exit), "{query}\n{stderr}");
         assert!(stderr.contains(code), "{query}\n{stderr}");
+        assert_eq!(stderr.contains("help: raise --timeout"), *code == "PXLM0002", "{query}\n{stderr}");
         assert!(started.elapsed() < Duration::from_secs(60), "{query} took {:?}", started.elapsed());
     }
 }

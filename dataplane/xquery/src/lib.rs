@@ -13,6 +13,7 @@ pub mod eval;
 pub mod functions;
 pub mod limits;
 pub mod query;
+mod stack;
 pub mod syntax;
 
 pub use context::{DynamicContext, NoResolver, Options, Resolver, StaticContext};

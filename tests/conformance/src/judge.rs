@@ -5,7 +5,7 @@ use crate::run::Setting;
 use phoenixmldb_xdm::atomic::compare::Comparison;
 use phoenixmldb_xdm::error::Error;
 use phoenixmldb_xdm::serialize::{self, Parameters};
-use phoenixmldb_xdm::{Atomic, Item, Node, NodeKind, ParseOptions, Sequence, Str, parse_xml};
+use phoenixmldb_xdm::{Atomic, Item, Meter, Node, NodeKind, ParseOptions, Sequence, Str, parse_xml};
 use phoenixmldb_xquery::functions::deep_equal;
 use phoenixmldb_xquery::functions::regex::XPathRegex;
 
@@ -104,7 +104,7 @@ fn value(setting: &Setting, assertion: &Assertion, result: &Sequence, output: &O
         Assertion::SerializationMatches { pattern, flags } => {
             let text = serialized(result, output)?;
             let regex = XPathRegex::new(pattern, flags).map_err(|error| error.to_string())?;
-            match regex.is_match(&text) {
+            match regex.is_match(&text, &Meter::default()) {
                 Ok(true) => Ok(()),
                 _ => Err(format!("{text} does not match {pattern}")),
             }

@@ -134,8 +134,8 @@ impl Files {
 
 /// The target namespace of a library module; `None` for other texts.
 fn namespace_of(text: &str) -> Option<Str> {
-    match parse_module(text, None).ok()?.kind {
-        ModuleKind::Library { uri, .. } => Some(uri),
+    match &parse_module(text, None).ok()?.kind {
+        ModuleKind::Library { uri, .. } => Some(uri.clone()),
         ModuleKind::Main(_) => None,
     }
 }

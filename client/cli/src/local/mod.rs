@@ -20,6 +20,7 @@ use phoenixmldb_xdm::error::Error;
 use phoenixmldb_xdm::serialize::{Method, Parameters, sequence};
 use phoenixmldb_xdm::{Item, Limit, Meter, Node, NodeKind, ParseOptions, Sequence, Str, limits, parse_xml};
 use phoenixmldb_xquery::functions::parsing::declared_parameters;
+use phoenixmldb_xquery::syntax::parse_module;
 use phoenixmldb_xquery::{DynamicContext, Options, Query};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -259,14 +260,14 @@ impl Job {
                     return Ok((items, true));
                 }
                 let error = Limit::ResultItems.exceeded(format!("the result has more than {max} items"));
-                return Err(self.problem_with(&error, "raise --max-results, or add --truncate"));
+                return Err(self.problem_with(&self.of_the_whole(error), "raise --max-results, or add --truncate"));
             }
             self.meter.charge(1).map_err(|error| self.problem(&error))?;
-            let text = text_of(item, &as_item).map_err(|error| self.problem(&error))?;
+            let text = text_of(item, &as_item).map_err(|error| self.problem(&self.of_the_whole(error)))?;
             written += (text.len() + separator.len()) as u64;
             if let Some(bytes_max) = bytes_max.filter(|max| written > max.as_u64()) {
                 let error = Limit::ResultBytes.exceeded(format!("the written result is longer than {bytes_max}"));
-                return Err(self.problem_with(&error, "raise --limit-output"));
+                return Err(self.problem_with(&self.of_the_whole(error), "raise --limit-output"));
             }
             if items > 0 {
                 wrote(out.write_all(separator.as_bytes()))?;
@@ -279,6 +280,15 @@ impl Job {
         }
         wrote(out.flush())?;
         Ok((items, false))
+    }
+
+    /// An error of the result rather than of an expression: its place is the query's body, which is the last thing in it.
+    fn of_the_whole(&self, error: Box<Error>) -> Box<Error> {
+        let span = parse_module(&self.query.text, None).ok().and_then(|module| module.body().map(|body| body.span));
+        match span {
+            Some(span) => error.at(span.start, span.end),
+            None => error,
+        }
     }
 
     fn problem(&self, error: &Error) -> Failure {

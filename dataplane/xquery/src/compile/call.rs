@@ -113,7 +113,11 @@ impl Compiler {
             return Ok(FunctionRef::Builtin(builtin, arity, context));
         }
         let known = builtins::exists(&resolved) || self.functions.keys().any(|(other, _)| *other == resolved);
-        let what = if known { format!("with {arity} arguments") } else { "known".to_owned() };
+        let what = if known {
+            format!("with {arity} argument{}", if arity == 1 { "" } else { "s" })
+        } else {
+            "known".to_owned()
+        };
         Err(fail("XPST0017", format!("there is no function {name} {what}")))
     }
 

@@ -9,6 +9,7 @@
 
 use crate::context::StaticContext;
 use crate::functions::signature::FunctionEntry;
+use crate::stack::for_tree;
 use crate::syntax::ast::{InsertPosition, Span};
 use phoenixmldb_xdm::atomic::{arithmetic, compare};
 use phoenixmldb_xdm::axes::Axis;
@@ -41,6 +42,14 @@ pub struct Program {
     pub modules: Vec<(Option<Str>, Str)>,
     /// What the rewrites made of it.
     pub optimized: Optimized,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let body = std::mem::replace(&mut self.body.op, Op::Root);
+        let rest = (std::mem::take(&mut self.globals), std::mem::take(&mut self.functions), self.context_item.take());
+        for_tree(|| drop((body, rest)));
+    }
 }
 
 /// What the rewrites left behind: how many places remember something while the query runs, and what was done.
@@ -153,6 +162,14 @@ pub struct FunctionPlan {
     pub updating: bool,
     /// `%private`.
     pub private: bool,
+}
+
+impl Drop for FunctionPlan {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            for_tree(|| drop(body));
+        }
+    }
 }
 
 impl FunctionPlan {

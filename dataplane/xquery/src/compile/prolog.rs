@@ -8,6 +8,7 @@ use super::scope::Scopes;
 use super::{Compiler, Declared, DeclaredVariable, types};
 use crate::context::{DecimalFormat, OUTPUT_NAMESPACE, Options, Resolver, StaticContext, XQUERY_NAMESPACE};
 use crate::functions::collation;
+use crate::stack::for_tree;
 use crate::syntax::ast::{
     self, DecimalFormatProperty as Property, DeclarationKind as D, EmptyOrder, Module, ModuleKind,
 };
@@ -30,6 +31,10 @@ struct Source {
 
 /// Compiles a main module and what it imports.
 pub(crate) fn compile_program(text: &str, options: &Options, resolver: &dyn Resolver) -> Result<Program> {
+    for_tree(|| compile_modules(text, options, resolver))
+}
+
+fn compile_modules(text: &str, options: &Options, resolver: &dyn Resolver) -> Result<Program> {
     let sources = read_all(text, options, resolver)?;
     let visible = sources.iter().map(|source| visible_from(source, &sources)).collect();
     let mut compiler = Compiler {
@@ -109,23 +114,26 @@ fn read_all(text: &str, options: &Options, resolver: &dyn Resolver) -> Result<Ve
     let mut known: HashSet<(Str, Vec<Str>)> = HashSet::new();
     let mut next = 0;
     while next < sources.len() {
-        let imports: Vec<ast::ModuleImport> = sources[next]
+        let imports: Vec<(ast::ModuleImport, ast::Span)> = sources[next]
             .module
             .prolog
             .iter()
             .filter_map(|declaration| match &declaration.kind {
-                D::ImportModule(import) => Some(import.clone()),
+                D::ImportModule(import) => Some((import.clone(), declaration.span)),
                 _ => None,
             })
             .collect();
-        for import in imports {
+        for (import, span) in imports {
+            // An error of the module itself already has its place.
+            let here = |error: Box<Error>, source: &Source| placed(error.at(span.start, span.end), source);
             // Asked once: a second import of a namespace from the same places sees the same modules.
             if !known.insert((import.uri.clone(), import.locations.clone())) {
                 continue;
             }
-            let found = resolver.module(&import.uri, &import.locations)?;
+            let found = resolver.module(&import.uri, &import.locations).map_err(|error| here(error, &sources[next]))?;
             if found.is_empty() {
-                return Err(fail("XQST0059", format!("there is no module for namespace {}", import.uri)));
+                let error = fail("XQST0059", format!("there is no module for namespace {}", import.uri));
+                return Err(here(error, &sources[next]));
             }
             for (location, text) in found {
                 let known = |source: &Source| source.uri == location && (location.is_some() || *source.text == text);
@@ -134,7 +142,8 @@ fn read_all(text: &str, options: &Options, resolver: &dyn Resolver) -> Result<Ve
                 }
                 let source = read(&text, location, options)?;
                 if source.namespace.as_ref() != Some(&import.uri) {
-                    return Err(fail("XQST0059", format!("the module found for {} is another's", import.uri)));
+                    let error = fail("XQST0059", format!("the module found for {} is another's", import.uri));
+                    return Err(here(error, &sources[next]));
                 }
                 sources.push(source);
             }

@@ -13,7 +13,7 @@ use phoenixmldb_xdm::error::{Result, fail};
 use phoenixmldb_xdm::names::{XML_NAMESPACE, XMLNS_NAMESPACE, is_ncname};
 use phoenixmldb_xdm::update::{Attribute, Content};
 use phoenixmldb_xdm::{
-    Atomic, EventSink, Function, Item, Node, NodeKind, QName, Sequence, SinkError, Str, TreeBuilder, size,
+    Atomic, EventSink, Function, Item, Node, NodeKind, QName, Sequence, SinkError, Str, TreeBuilder,
 };
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use crate::compile::plan::{Clause, Op, Plan, Slot};
 impl Rewriter {
     pub(super) fn lets(&mut self, plan: &mut Plan) {
         bottom_up(plan, &mut |plan| {
-            let take = |plan: &mut Plan| std::mem::replace(&mut plan.op, Op::Position);
+            let take = |plan: &mut Plan| std::mem::replace(plan, Plan::from(Op::Position));
             let replacement = match &mut plan.op {
                 Op::Let(slot, None, value, body) => self.inlined(*slot, value, body).then(|| take(body)),
                 Op::Flwor(clauses, result) => {
@@ -20,8 +20,9 @@ impl Rewriter {
                 }
                 _ => None,
             };
-            if let Some(op) = replacement {
-                plan.op = op;
+            // With its own place, so that errors show where they arise.
+            if let Some(replacement) = replacement {
+                *plan = replacement;
             }
         });
     }

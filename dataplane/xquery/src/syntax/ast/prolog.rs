@@ -14,6 +14,15 @@ pub struct Module {
     pub prolog: Vec<Declaration>,
 }
 
+impl Drop for Module {
+    fn drop(&mut self) {
+        let nothing = ModuleKind::Library { prefix: Str::from(""), uri: Str::from(""), span: Span::default() };
+        let kind = std::mem::replace(&mut self.kind, nothing);
+        let prolog = std::mem::take(&mut self.prolog);
+        crate::stack::for_tree(|| drop((kind, prolog)));
+    }
+}
+
 impl Module {
     /// The query body of a main module.
     #[must_use]

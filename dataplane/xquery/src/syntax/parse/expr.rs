@@ -283,6 +283,7 @@ impl Cursor<'_> {
             }
             self.pos += 1;
             self.space()?;
+            self.chained()?;
             parts.push(self.path()?);
         }
         if parts.len() == 1 {

@@ -19,6 +19,7 @@ mod update;
 use super::ast::{Module, SequenceType};
 use super::cursor::{Cursor, locate};
 use crate::limits;
+use crate::stack::for_tree;
 use phoenixmldb_xdm::Str;
 use phoenixmldb_xdm::error::{Error, Result, fail};
 use std::borrow::Cow;
@@ -31,7 +32,7 @@ pub fn parse_module(text: &str, uri: Option<&Str>) -> Result<Module> {
         return Err(fail("XPST0003", format!("the module has {} bytes; {max} is the bound", text.len())));
     }
     let mut cursor = Cursor::new(&text);
-    cursor.module().map_err(|error| placed(error, &text, uri))
+    for_tree(|| cursor.module()).map_err(|error| placed(error, &text, uri))
 }
 
 /// Reads a sequence type on its own.
