@@ -10,6 +10,7 @@ use crate::compile::check_attribute_name;
 use crate::compile::plan::{Construct, Naming, Op, Plan};
 use crate::context::StaticContext;
 use phoenixmldb_xdm::error::{Result, fail};
+use phoenixmldb_xdm::function::Array;
 use phoenixmldb_xdm::names::{XML_NAMESPACE, XMLNS_NAMESPACE, is_ncname};
 use phoenixmldb_xdm::update::{Attribute, Content};
 use phoenixmldb_xdm::{
@@ -285,28 +286,49 @@ impl<S: EventSink> Builder<S> {
     /// Adds the items of a content expression (§3.9.1.3). Error: XQTY0105 for functions.
     fn items(&mut self, value: &Sequence) -> Result<()> {
         for item in value {
-            match item {
-                Item::Node(node) => self.node(&node)?,
-                Item::Atomic(atomic) => {
-                    let text = atomic.to_str();
-                    if self.after_atomic {
-                        self.text(" ")?;
-                    }
-                    self.text(&text)?;
-                    if text.is_empty()
-                        && let Some(open) = self.open.last_mut()
-                    {
-                        open.has_content |= open.is_document;
-                    }
-                    self.after_atomic = true;
-                }
-                Item::Function(Function::Array(array)) => {
-                    for member in array.members() {
-                        self.items(member)?;
-                    }
-                }
-                Item::Function(_) => return Err(fail("XQTY0105", "a function cannot be content of an element")),
+            match &item {
+                Item::Function(Function::Array(array)) => self.members(array)?,
+                item => self.item(item)?,
             }
+        }
+        Ok(())
+    }
+
+    /// Adds the members of an array, which may nest deeper than the stack is high.
+    fn members(&mut self, array: &Array) -> Result<()> {
+        let begun = |member: &Sequence| (member.clone(), 0);
+        let mut pending: Vec<(Sequence, usize)> = array.members().iter().rev().map(begun).collect();
+        while let Some((value, next)) = pending.last_mut() {
+            let Some(item) = value.get(*next) else {
+                pending.pop();
+                continue;
+            };
+            *next += 1;
+            match &item {
+                Item::Function(Function::Array(inner)) => pending.extend(inner.members().iter().rev().map(begun)),
+                item => self.item(item)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, item: &Item) -> Result<()> {
+        match item {
+            Item::Node(node) => self.node(node)?,
+            Item::Atomic(atomic) => {
+                let text = atomic.to_str();
+                if self.after_atomic {
+                    self.text(" ")?;
+                }
+                self.text(&text)?;
+                if text.is_empty()
+                    && let Some(open) = self.open.last_mut()
+                {
+                    open.has_content |= open.is_document;
+                }
+                self.after_atomic = true;
+            }
+            Item::Function(_) => return Err(fail("XQTY0105", "a function cannot be content of an element")),
         }
         Ok(())
     }

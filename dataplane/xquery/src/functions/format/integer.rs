@@ -77,7 +77,8 @@ impl Picture {
         let plain = || (digits.to_owned(), '0');
         let text = match (&self.primary, value) {
             (Primary::Digits { zero, digits_min, separators, regular }, _) => {
-                let padded = format!("{digits:0>digits_min$}");
+                // A width of the formatter is at most 65,535.
+                let padded = "0".repeat(digits_min.saturating_sub(digits.len())) + digits;
                 let mut text = group(&in_family(&padded, *zero), separators, *regular);
                 if self.ordinal {
                     text.push_str(value.map_or("th", words::ordinal_suffix));
