@@ -178,7 +178,11 @@ fn values_that_nest_are_used_and_dropped() {
         ] {
             ends(&format!("let $v := {nested} let $w := {nested} return {use_of}"));
         }
-        assert_eq!(run(&format!("count({nested})")).unwrap(), "1");
+        // What is shared counts for each place it stands in, so that the memory of some is over the bound.
+        match run(&format!("count({nested})")) {
+            Ok(count) => assert_eq!(count, "1"),
+            Err(error) => assert_eq!(error.code.local, "PXLM0004", "{error}"),
+        }
     }
 }
 
