@@ -13,8 +13,8 @@ use phoenixmldb_placement::{PlacementNode, clock_voters, place};
 use phoenixmldb_proto::PublicError;
 use phoenixmldb_proto::admin::ClusterSnapshot;
 use phoenixmldb_proto::internal::ElectionReport;
-use phoenixmldb_raft::{GroupError, Groups, Peer, RaftGroup};
-use phoenixmldb_state::{ClusterState, Command, LeaderChange, NodeState, Outcome};
+use phoenixmldb_raft::{GroupError, GroupStatus, Groups, Peer, RaftGroup};
+use phoenixmldb_state::{ClusterState, Command, LeaderChange, NodeState, Outcome, Refusal};
 use phoenixmldb_types::clock::Clock;
 use phoenixmldb_types::{Code, GroupId, NodeName, Settings};
 use std::collections::BTreeMap;
@@ -54,6 +54,10 @@ fn control_error(error: &GroupError) -> PublicError {
             PublicError::new(Code::ControlUnavailable, message).help("phoenixmldb-cluster status")
         }
     }
+}
+
+fn refused(refusal: &Refusal) -> PublicError {
+    PublicError::new(refusal.code(), refusal.to_string()).help(refusal.help())
 }
 
 impl Controller {
@@ -116,9 +120,7 @@ impl Controller {
         let outcome = Outcome::from_bytes(&reply)
             .map_err(|error| PublicError::new(Code::Internal, format!("reading an outcome: {error}")))?;
         match outcome {
-            Outcome::Refused(refusal) => {
-                Err(PublicError::new(refusal.code(), refusal.to_string()).help(refusal.help()))
-            }
+            Outcome::Refused(refusal) => Err(refused(&refusal)),
             outcome => Ok(outcome),
         }
     }
@@ -138,17 +140,24 @@ impl Controller {
         Ok(self.state.borrow().version)
     }
 
+    /// Why a node cannot lead the control group: nobody has its name, or it has no vote.
+    fn no_voter(&self, to: &NodeName, status: &GroupStatus) -> PublicError {
+        let state = self.state.borrow();
+        if !state.nodes.contains_key(to) {
+            let known = state.nodes.keys().map(ToString::to_string).collect();
+            return refused(&Refusal::NodeNotFound { name: to.to_string(), known });
+        }
+        let names: Vec<&str> = status.voters.values().map(|peer| peer.name.as_str()).collect();
+        let message = format!("{to} has no vote in the control group; {} have", names.join(", "));
+        PublicError::new(Code::Unsupported, message).help("choose a node with a vote: phoenixmldb-cluster members")
+    }
+
     /// Moves leadership of the control group to a voter, and waits until it leads.
     pub async fn transfer(&self, to: &NodeName) -> Result<(), PublicError> {
         self.confirm_leader().await?;
         let status = self.group.status();
-        let target = status.voters.values().find(|peer| peer.name == to.as_str()).ok_or_else(|| {
-            let voters: Vec<&str> = status.voters.values().map(|peer| peer.name.as_str()).collect();
-            PublicError::new(
-                Code::Refused,
-                format!("{to} has no vote in the control group; {} have", voters.join(", ")),
-            )
-        })?;
+        let target =
+            status.voters.values().find(|peer| peer.name == to.as_str()).ok_or_else(|| self.no_voter(to, &status))?;
         if *to == self.own {
             return Ok(());
         }

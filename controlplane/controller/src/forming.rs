@@ -150,7 +150,7 @@ fn enter(own: &Hello, other: &Hello) -> Step {
     match other.voters.iter().find(|voter| voter.name == own.member.name) {
         Some(voter) if voter.raft_id == own.member.raft_id => Step::Vote(membership),
         Some(_) => Step::IdentityLost(format!(
-            "identity lost: {name} is a member of cluster {cluster} with another disk; run: phoenixmldb-cluster rebuild-node {name}",
+            "identity lost: {name} is a member of cluster {cluster} with another disk; bring that disk back, or give this node another --node-id",
             name = own.member.name,
             cluster = membership.cluster_id
         )),
@@ -229,7 +229,7 @@ mod tests {
         let mut wiped = hello(2, &[1]);
         wiped.member.raft_id = RaftId(999);
         let Step::IdentityLost(text) = run(&wiped, &[], &[&formed(one, &membership)]) else { panic!() };
-        assert!(text.contains("rebuild-node node2"), "{text}");
+        assert!(text.contains("node2 is a member") && text.contains("another --node-id"), "{text}");
     }
 
     #[test]

@@ -130,9 +130,7 @@ impl Refusal {
                 format!("choose another --node-id, or: phoenixmldb-cluster remove-node {name}")
             }
             Self::IdentityMismatch { name, .. } => {
-                format!(
-                    "choose another --node-id; if the disk of {name} was lost: phoenixmldb-cluster rebuild-node {name}"
-                )
+                format!("bring the disk of {name} back, or choose another --node-id")
             }
             Self::NameMismatch { known, .. } => format!("start it with --node-id {known}"),
             Self::ContainerExists(name) => format!("phoenixmldb-cluster container info {name}"),
