@@ -39,8 +39,16 @@ pub enum ClientError {
     },
 }
 
+/// Each node once, in the order they were tried, with the last reason.
 fn attempts(tried: &[(String, String)]) -> String {
-    tried.iter().map(|(node, why)| format!("{node} ({why})")).collect::<Vec<_>>().join(", ")
+    let mut nodes: Vec<(&str, &str)> = Vec::new();
+    for (node, why) in tried {
+        match nodes.iter_mut().find(|(known, _)| known == node) {
+            Some(known) => known.1 = why,
+            None => nodes.push((node, why)),
+        }
+    }
+    nodes.iter().map(|(node, why)| format!("{node} ({why})")).collect::<Vec<_>>().join(", ")
 }
 
 impl ClientError {
@@ -62,6 +70,17 @@ impl ClientError {
             Self::Options(_) => false,
         }
     }
+}
+
+/// Why a node cannot be reached, in the words of whoever found out first: "Connection refused".
+pub(crate) fn root(status: &Status) -> String {
+    let mut why = status.message().to_owned();
+    let mut source = status.source();
+    while let Some(error) = source {
+        why = error.to_string();
+        source = error.source();
+    }
+    why
 }
 
 /// Whether a status was made by the transport, so that no server has spoken.

@@ -127,7 +127,7 @@ impl Client {
             } else {
                 self.inner.pool.succeeded(&node.address);
             }
-            tried.push((node.address.clone(), error.message.clone()));
+            tried.push((node.address.clone(), if unreachable { error::root(&status) } else { error.message.clone() }));
             let again = unreachable || retry::is_retryable(&error);
             let wait = if again { backoff.next_wait() } else { None };
             let Some(wait) = wait else {

@@ -231,7 +231,7 @@ pub fn details(cluster: &ClusterSnapshot) -> String {
     }
     line("Security: open: no authentication, no encryption; keep the ports on a private network".to_owned());
     line("Replication:".to_owned());
-    for node in &cluster.nodes {
+    for node in cluster.nodes.iter().filter(|node| !announced(node)) {
         let behind = cluster.shards.iter().filter_map(|shard| {
             let copy = shard.replicas.iter().find(|copy| copy.node == node.name && copy.lag_entries > 0)?;
             Some(format!("shard {}: {}", shard.id, copy.lag_entries))
