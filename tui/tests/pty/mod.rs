@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-/// Longest wait for a screen: a loaded machine is slow.
+/// Longest wait for a screen, and for the next piece of it: a loaded machine is slow.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A shell line on a pseudo-terminal.
@@ -71,7 +71,10 @@ impl Pty {
 
     /// Waits until the screen is as wanted.
     pub(crate) fn until(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+        // A dashboard of a live cluster is never silent: the wait as a whole has an end.
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         while !wanted(&self.text()) {
+            assert!(tokio::time::Instant::now() < deadline, "{what} was not seen; on screen:\n{}", self.text());
             if let Err(error) = self.hear() {
                 panic!("{what}: {error}; on screen:\n{}", self.text());
             }
