@@ -133,7 +133,7 @@ pub(crate) fn degraded() -> ClusterSnapshot {
             }
         }
         if shard.leader == "node3" {
-            let next = shard.replicas.iter_mut().nth(1 + shard.id as usize % 2).unwrap();
+            let next = &mut shard.replicas[1 + shard.id as usize % 2];
             next.role = "leader".into();
             shard.leader.clone_from(&next.node);
             shard.term += 1;

@@ -291,7 +291,7 @@ impl Model {
             .filter(|node| on_map || !self.faults_only || facts::urgency(node) > 0)
             .filter(|node| self.filter.shows(&[&node.name, &node.state, &node.zone, &node.control_role]))
             .collect();
-        nodes.sort_by(|a, b| natural(&a.name).cmp(&natural(&b.name)));
+        nodes.sort_by_key(|node| natural(&node.name));
         let order = |figure: fn(&NodeView) -> f64| move |a: &&NodeView, b: &&NodeView| figure(b).total_cmp(&figure(a));
         match self.sort {
             _ if on_map => {}

@@ -255,7 +255,7 @@ fn regular_expressions_that_nest_or_repeat_are_bounded() {
         "(((a{1000}){1000}){1000}){1000}".to_owned(),
         format!("{}a{}", "[a-[".repeat(DEEP), "]]".repeat(DEEP)),
         format!("(a){}", r"\1".repeat(DEEP)),
-        format!("{}", "a|".repeat(DEEP)),
+        "a|".repeat(DEEP),
         format!("(.){}", r"\1?".repeat(1_000)),
         r"(.*)\1$".to_owned(),
         r"((a*)*b\2)*$".to_owned(),

@@ -195,7 +195,7 @@ impl NodeFlags {
         check_settings(&settings)?;
         notes.extend(file.warnings.iter().cloned());
         let copies = settings.replication_factor;
-        if copies % 2 == 0 {
+        if copies.is_multiple_of(2) {
             notes.push(format!("replicationFactor {copies} is even: it bears no more losses than {}", copies - 1));
         }
         Ok(settings)
