@@ -3,6 +3,7 @@
 //! The errors are a golden script: `golden/query-errors.txt` holds each command with what it prints on stderr and how it
 //! ends. `UPDATE_GOLDEN=1` writes it anew, to be read before it is committed.
 
+#![allow(clippy::unwrap_used)] // a step that fails is a failed test
 #![allow(clippy::disallowed_methods, reason = "a query that does not end is found by measuring")]
 
 use assert_cmd::Command;

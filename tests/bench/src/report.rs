@@ -124,11 +124,11 @@ impl Report {
         );
         let mut row = |cells: [&str; 9]| {
             let [operation, clients, system, rate, p50, p99, cpu, client, ratio] = cells;
-            // A string takes everything.
-            drop(writeln!(
+            writeln!(
                 text,
                 "{operation:<5}{clients:>8}  {system:<11}{rate:>10}{p50:>10}{p99:>10}{cpu:>12}{client:>12}{ratio:>8}"
-            ));
+            )
+            .expect("a string takes everything");
         };
         row(["", "clients", "system", "per s", "p50 ms", "p99 ms", "server us", "client us", "ratio"]);
         for Line { operation, clients, system, median, ratio, .. } in &self.results {

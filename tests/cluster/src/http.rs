@@ -177,10 +177,13 @@ pub fn exposition(text: &str) -> Result<Exposition, String> {
     Ok(read)
 }
 
+/// Upper bounds and counts of a histogram, by its labels.
+type Buckets = BTreeMap<Vec<(String, String)>, Vec<(f64, f64)>>;
+
 /// Buckets grow, end at `+Inf`, and agree with the count; each has a sum.
 fn histograms(read: &Exposition) -> Result<(), String> {
     for (family, _) in read.families.iter().filter(|(_, kind)| *kind == "histogram") {
-        let mut buckets: BTreeMap<Vec<(String, String)>, Vec<(f64, f64)>> = BTreeMap::new();
+        let mut buckets = Buckets::new();
         let part = |suffix: &str| {
             let name = format!("{family}{suffix}");
             read.samples.iter().filter(move |(known, _, _)| *known == name)

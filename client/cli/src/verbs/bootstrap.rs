@@ -130,7 +130,7 @@ pub(super) async fn init(out: &Out, init: Init) -> Result<Exit, CliError> {
     let members = intent.peers.len() + 1;
     record(&folder, &intent)?;
     notes.iter().for_each(|note| out.note(note));
-    if members % 2 == 0 {
+    if members.is_multiple_of(2) {
         out.note(&format!("warning: {members} members bear as many losses as {}; use 1, 3 or 5", members - 1));
     }
     if let Some(copies) = init.replicas.filter(|copies| copies % 2 == 0) {
