@@ -1,5 +1,7 @@
 //! How a node starts, waits and is asked before it serves; and what the README shows, run as it stands.
 
+#![allow(clippy::unwrap_used)] // a step that fails is a failed test
+
 use phoenixmldb_cli::demo::local::{LocalNode, free_ports, sibling};
 use phoenixmldb_cluster_tests::{alone, client, healthy, http, pc, refused, until};
 use std::path::Path;
