@@ -58,6 +58,12 @@ async fn joining_is_checked_at_once_and_a_node_that_never_starts_counts_for_noth
         String::from_utf8_lossy(&pc(&at, &["status"]).stdout).contains("  node4: healthy (data)\n")
     })
     .await;
+    let (code, error) = refused(&pc(&at, &["transfer-leadership", "--to", "node4"]));
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("node4 has no vote in the control group"), "{error}");
+    let (code, error) = refused(&pc(&at, &["transfer-leadership", "--to", "node9"]));
+    assert_eq!(code, 1, "{error}");
+    assert!(error.contains("there is no node \"node9\"; there are node1, node2, node3, node4"), "{error}");
     let (code, error) = refused(&pc(&at, &["remove-node", "node3"]));
     assert_eq!(code, 8, "{error}");
     assert!(error.contains("node \"node3\" holds") && error.contains("copies"), "{error}");
