@@ -388,7 +388,7 @@ mod tests {
         for (text, what, rule) in [
             ("{", ":1:1", "EOF"),
             ("{\n  \"raft\": {},\n}", ":3:1", "trailing comma"),
-            ("{\"raft\":{\"maxLogEntries\":1,\n \"maxLogEntries\":2}}", ":2:20", "\"maxLogEntries\" stands twice"),
+            ("{\"raft\":{\"maxLogEntries\":1,\n \"maxLogEntries\":2}}", ":2:19", "\"maxLogEntries\" stands twice"),
             (r#"{"cluster":{"enabled":1}}"#, ": cluster.enabled", "1 is not true or false"),
             (r#"{"cluster":{"enabled":"yes"}}"#, "cluster.enabled", "true or false"),
             (r#"{"cluster":{"nodeID":"a"}}"#, "cluster.nodeID", "did you mean \"nodeId\""),

@@ -82,6 +82,8 @@ impl Callable for BuiltinItem {
 struct PlanItem {
     plan: Arc<FunctionPlan>,
     captured: Vec<(Slot, Sequence)>,
+    /// Bytes of what it captured, kept because closures in closures are a chain of any length.
+    held_bytes: u64,
     /// The program it belongs to.
     home: usize,
 }
@@ -109,7 +111,7 @@ impl Callable for PlanItem {
         evaluator(ctx).at_home(self.home, |evaluator| evaluator.call_plan(&self.plan, args, &self.captured))
     }
     fn held_bytes(&self) -> u64 {
-        self.captured.iter().map(|(_, value)| size::ITEM_BYTES + size::of_sequence(value)).sum()
+        self.held_bytes
     }
     fn give_away(&mut self, into: &mut Vec<Sequence>) {
         into.extend(self.captured.drain(..).map(|(_, value)| value));
@@ -296,8 +298,10 @@ pub(super) fn coerce_all(value: Sequence, wanted: &SequenceType) -> Result<Seque
 
 /// An inline function with the values it captures.
 pub(super) fn closure(plan: &Arc<FunctionPlan>, captures: &[(Slot, Slot)], home: usize, env: &Env) -> Sequence {
-    let captured = captures.iter().map(|(from, to)| (*to, env.slots[*from].clone())).collect();
-    let item = PlanItem { plan: plan.clone(), captured, home };
+    let captured: Vec<(Slot, Sequence)> = captures.iter().map(|(from, to)| (*to, env.slots[*from].clone())).collect();
+    let held = captured.iter().map(|(_, value)| size::ITEM_BYTES.saturating_add(size::of_sequence(value)));
+    let held_bytes = held.fold(0, u64::saturating_add);
+    let item = PlanItem { plan: plan.clone(), captured, held_bytes, home };
     Sequence::from(Item::Function(Function::Callable(Arc::new(item))))
 }
 
@@ -317,7 +321,7 @@ fn make(reference: &FunctionRef, evaluator: &Evaluator, focus: Option<&Focus>) -
         }
         FunctionRef::User(index) => {
             let (plan, home) = (evaluator.program.functions[*index].clone(), evaluator.home);
-            Function::Callable(Arc::new(PlanItem { plan, captured: Vec::new(), home }))
+            Function::Callable(Arc::new(PlanItem { plan, captured: Vec::new(), held_bytes: 0, home }))
         }
         FunctionRef::ListConstructor(name, item) => {
             Function::Callable(Arc::new(ListConstructorItem { item: *item, name: name.clone() }))
