@@ -8,9 +8,10 @@
 //!  openraft's stream of appends ─► one on its way at a time ─► answers; the first failure ends the stream
 //! ```
 //!
-//! Entries that arrive while an append is on its way share the next one. One at a time also keeps reads linearizable: openraft takes the answer to an append as the follower's word of when the
-//! *last* request up to that log position was made, and a request without entries has the position of the one before.
-//! Were both on their way, a late answer to the first would vouch for the second.
+//! Entries that arrive while an append is on its way share the next one. One at a time also keeps reads linearizable:
+//! openraft takes the answer to an append as the follower's word of when the *last* request up to that log position was
+//! made, and a request without entries has the position of the one before. Were both on their way, a late answer to the
+//! first would vouch for the second.
 
 use crate::limits::{APPENDS_IN_FLIGHT_MAX, LINK_BYTES_PER_MS_MIN};
 use crate::meter::{GroupMeter, PeerTraffic, count};
